@@ -9,16 +9,19 @@ ZIP := dist/eo_pretrain_qgis-$(VERSION).zip
 
 FUZZ ?= 9000
 
-.PHONY: help setup demo test fuzz lint docs package dev clean
+.PHONY: help setup demo demo-themes test fuzz lint docs pictures translations package release matrix dev clean
 
 help:  ## shows this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
 
-setup:  ## installs what is missing: QGIS on Debian 12 as root, the engine in .engine/
+setup:  ## installs what is missing: QGIS on Debian 12 and newer as root, the engine in .engine/
 	@sh .ci/setup.sh
 
 demo: setup  ## runs the whole path on a simulated landscape; ends with maps and a QGIS project in demo/
 	@/usr/bin/python3 docs/demo.py demo
+
+demo-themes: setup  ## maps each theme from its bundled model, simulated ground and scenes of DATA; ends in demo/themes/
+	@/usr/bin/python3 docs/demo_themes.py demo/themes "$(DATA)"
 
 test: setup  ## runs all tests
 	@sh .ci/test.sh
@@ -27,25 +30,32 @@ fuzz: setup  ## gives every reader FUZZ damaged inputs (9000 unless set), with t
 	@EOPRETRAIN_ENGINE=$(CURDIR)/.engine/train EOPRETRAIN_FUZZ=$(FUZZ) $(DEV)/python -m pytest tests -q -k fuzz --ignore tests/toolbox \
 		--timeout 0 -n auto --dist worksteal
 
-lint: setup  ## ruff, mypy, bandit and detect-secrets, as the QGIS plugin site runs them
+lint: setup  ## ruff and mypy; bandit, detect-secrets and flake8 as the plugin site runs them, and qgis-plugin-analyzer
 	@$(DEV)/ruff check .
 	@$(DEV)/mypy
-	@$(DEV)/bandit -q -r eo_pretrain_qgis
-	@$(DEV)/python .ci/secrets_gate.py
-	@echo "lint: no finding by ruff, mypy, bandit and detect-secrets."
+	@$(DEV)/python .ci/site_gate.py
+	@echo "lint: no finding by ruff, mypy, bandit, detect-secrets, flake8 and qgis-plugin-analyzer."
 
-docs: setup  ## writes the ready models, docs/algorithms and the tables of docs/evidence
+docs: setup  ## writes the ready models, docs/algorithms and the tables of docs/evidence, and builds all pages as dist/site
 	@/usr/bin/python3 docs/ready_models.py
 	@/usr/bin/python3 -m eo_pretrain_qgis docs docs/algorithms --overwrite
 	@/usr/bin/python3 docs/evidence/tables.py
+	@/usr/bin/python3 .ci/pages.py
 
-package:  ## writes the installable zip of the last commit into dist/
-	@mkdir -p dist
-	@git archive --format=zip -o $(ZIP) --prefix=eo_pretrain_qgis/ --add-file=metadata.txt --add-file=LICENSE \
-		--prefix=eo_pretrain_qgis/models/ --add-file=models/catalog.json \
-		--prefix=eo_pretrain_qgis/models/cards/ $(patsubst %,--add-file=%,$(wildcard models/cards/*.md)) \
-		--prefix=eo_pretrain_qgis/ HEAD:eo_pretrain_qgis
-	@echo "package: $(ZIP), $$(du -k $(ZIP) | cut -f1) kB; install it in QGIS under Plugins > Install from ZIP."
+pictures: setup  ## makes the pictures of the documents in a window of QGIS that nobody sees; DATA=FOLDER adds maps of real scenes
+	@/usr/bin/python3 docs/make_pictures.py "$(DATA)"
+
+translations: setup  ## lists the words of titles, labels and choices in toolbox/i18n/*.ts and compiles them
+	@/usr/bin/python3 .ci/translations.py
+
+package:  ## writes the installable zip of the last commit into dist/, with the help pages and the addresses of release.toml
+	@/usr/bin/python3 .ci/package.py $(ZIP)
+
+release: package  ## makes dist/release of the zip, a repository of its own, from which qgis-plugin-ci uploads a release
+	@sh .ci/release.sh $(ZIP) $(VERSION)
+
+matrix:  ## tries the last commit on other releases of Debian, as root: SUITES (default: trixie sid) in MATRIX (default: below /var/tmp)
+	@sh .ci/matrix.sh $(SUITES)
 
 dev:  ## links the plugin into the QGIS profile named by PROFILE (default: the user's default profile)
 	@/usr/bin/python3 .ci/link_plugin.py "$(PROFILE)"

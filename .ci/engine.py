@@ -1,7 +1,7 @@
 """Builds the engine and the development tools in .engine/ when they are missing, and leaves links with stable names.
 
 `.engine/train` is the engine, `.engine/dev` the environment of the tools (pytest, ruff, mypy, bandit, detect-secrets), which see the
-engine's packages.
+engine's packages. The environment that builds the documents stands apart from both (pages.py).
 """
 
 import glob
@@ -11,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+import pages  # noqa: E402
 
 from eo_pretrain_qgis.errors import EOPretrainError  # noqa: E402
 from eo_pretrain_qgis.progress import PrintedProgress  # noqa: E402
@@ -31,6 +33,7 @@ def main() -> None:
     packages = glob.glob(str(Path(train).parents[1] / "lib" / "python*" / "site-packages"))
     for folder in glob.glob(str(Path(dev).parents[1] / "lib" / "python*" / "site-packages")):
         (Path(folder) / "engine.pth").write_text("\n".join(packages) + "\n")
+    pages.environment_python()
     link("train", str(Path(train).parents[1]))
     link("dev", str(Path(dev).parents[1]))
 

@@ -25,6 +25,7 @@ def link_plugin(plugins: Path) -> Path:
     for source in sources:
         if source.name != CACHE:
             os.symlink(source, folder / source.name)
+    os.symlink(ROOT / "dist" / "site", folder / "help")  # leads nowhere until `make docs` has built the pages
     return folder
 
 

@@ -43,6 +43,7 @@ LANDSCAPES, SHARES = (11, 12, 13), (1, 5, 20, 100)
 #: Fewer epochs than the 40 of the job, for time; everything else is its default.
 EPOCHS = 15
 WATER = '[{"value": "0", "name": "land", "color": "#c2a878"}, {"value": "1", "name": "water", "color": "#1f77b4"}]'
+FLOOD_TILES = {"class_table": WATER, "preset": "sentinel1_db", "tile_size": 128, "stride": 128, "test_share": 0}
 LAND_USE = [["2", "forest", "#1b7837"], ["3", "grassland", "#a6d96a"], ["4", "shrubland", "#bf812d"],
             ["8", "artificial", "#d7191c"]]
 #: Water below this backscatter of VH, the mean of 5 × 5 pixels [dB]: a rule without training that beats a forest on every chip with water.
@@ -93,29 +94,40 @@ def of_network(folder: Path, elsewhere: dict | None) -> dict:
 def landscapes(data: Path, out: Path) -> Iterator[Row]:
     """Simulated landscapes, with shares of their labels."""
     for seed in LANDSCAPES:
-        sample, dataset = out / f"sample-{seed}", out / f"dataset-{seed}"
-        job("create_sample", sample, size=1024, seed=seed)
-        job("create_training_dataset", dataset, images=[str(sample / "sentinel2.tif")], labels=str(sample / "land_cover.tif"),
-            preset="sentinel2_l2a", tile_size=64, test_share=0.25)
+        dataset = landscape_tiles(out, seed)
         for share in SHARES:
             yield "landscapes (simulated)", f"{share} %", str(seed), cell(made(out / f"{seed}-{share}"), dataset, seed,
                                                                          {"label_share": share, "epochs": EPOCHS})
 
 
+def landscape_tiles(out: Path, seed: int) -> Path:
+    """Tiles of a simulated landscape with its true land cover, divided by place; the sample lies beside them."""
+    sample, dataset = out / f"sample-{seed}", out / f"dataset-{seed}"
+    job("create_sample", sample, size=1024, seed=seed)
+    job("create_training_dataset", dataset, images=[str(sample / "sentinel2.tif")], labels=str(sample / "land_cover.tif"),
+        preset="sentinel2_l2a", tile_size=64, test_share=0.25)
+    return dataset
+
+
 def slovenia(data: Path, out: Path) -> Iterator[Row]:
     """Official land use of 1 km², two dates of one place."""
-    source, dataset = data / "landcover" / "slovenia_eopatch" / "derived", out / "dataset"
-    job("create_training_dataset", dataset, images=[str(source / f"scene_{number}.tif") for number in (0, 1)], labels=str(source / "LULC.tif"),
-        class_table=json.dumps([dict(zip(("value", "name", "color"), row)) for row in LAND_USE]), preset="sentinel2_l1c", tile_size=32,
-        stride=8, minimum_valid=0.3, test_share=0.25)
+    dataset = land_use_tiles(data, out)
     for seed in SEEDS:
         yield "Slovenia", "100 %", str(seed), cell(made(out / str(seed)), dataset, seed, {"epochs": EPOCHS})
 
 
+def land_use_tiles(data: Path, out: Path) -> Path:
+    """Two dates of one square kilometre of Slovenia with its land use, divided by place."""
+    source, dataset = data / "landcover" / "slovenia_eopatch" / "derived", out / "dataset"
+    job("create_training_dataset", dataset, images=[str(source / f"scene_{number}.tif") for number in (0, 1)], labels=str(source / "LULC.tif"),
+        class_table=json.dumps([dict(zip(("value", "name", "color"), row)) for row in LAND_USE]), preset="sentinel2_l1c", tile_size=32,
+        stride=8, minimum_valid=0.3, test_share=0.25)
+    return dataset
+
+
 def floods(data: Path, out: Path) -> Iterator[Row]:
     """Water in Sentinel-1, each of seven places left out once; two of the others are for validation, because only another place can tell what holds there."""
-    chips = sorted([*(data / "s1" / "sen1floods11_water").glob("*_S1Hand.tif"), *(data / "s1" / "sen1floods11_more").glob("*_S1Hand.tif")])
-    common = {"class_table": WATER, "preset": "sentinel1_db", "tile_size": 128, "stride": 128, "test_share": 0}
+    chips, common = flood_chips(data), FLOOD_TILES
     for chip in chips:
         place, folder = chip.name.removesuffix("_S1Hand.tif"), made(out / chip.name.removesuffix("_S1Hand.tif"))
         others = [str(other) for other in chips if other != chip]
@@ -129,6 +141,11 @@ def floods(data: Path, out: Path) -> Iterator[Row]:
         found = cell(folder, folder / "dataset", 1, {"epochs": EPOCHS, "crop": 64}, {"dataset": str(folder / "left_out"), "split": "all"})
         found["VH below -20 dB"] = vh_rule(chip)
         yield "floods, a place left out", "100 %", place, found
+
+
+def flood_chips(data: Path) -> list[Path]:
+    """Sentinel-1 of seven places."""
+    return sorted([*(data / "s1" / "sen1floods11_water").glob("*_S1Hand.tif"), *(data / "s1" / "sen1floods11_more").glob("*_S1Hand.tif")])
 
 
 def labels_of(chip: Path) -> str:

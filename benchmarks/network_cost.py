@@ -62,6 +62,18 @@ def main() -> None:
         found.write(asked.csv / "network_cost.csv")
 
 
+def spectral_unet(encoder: str, bands: int, classes: int = CLASSES, centre=1500.0, spread=300.0, unit: str = "reflectance") -> tuple[SpectralUNet, str]:
+    """A U-Net of random weights over a regression on values of so many bands, each about `centre`; and the name of its input."""
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Dataset.open(write_dataset(Path(folder) / "data", bands=bands)).inputs
+    network = SpectralUNet(encoder, inputs, classes)
+    pixels = rng.normal(centre, spread, (5000, bands)).astype(np.float32)
+    network.begin(Whitening.of(pixels, [unit] * bands),
+                  Regression(rng.normal(size=(classes, 3 * bands)).astype(np.float32), np.zeros(classes, np.float32)))
+    return network, network.seen.name
+
+
 def training(network: ClassNetwork, images: np.ndarray) -> Callable[[], object]:
     """A training step."""
     port, batch = network.seen.name, torch.from_numpy(images)

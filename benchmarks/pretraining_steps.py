@@ -12,10 +12,9 @@ Peers, on the same images, with as many images per step and in the same precisio
   torchgeo   SemanticSegmentationTask with a U-Net on ResNet-18 under Lightning's trainer, a loader over the same arrays, no augmentation;
              ours: with augmentation; its own process, with the Python of an environment that has it:
              uv venv peers && uv pip install --python peers/bin/python torchgeo
-With --device cuda also images per second in bfloat16 of Barlow Twins' ResNet-18 at 64² and 120² and of the U-Net at 256², and the share of
-the time in which the GPU computed.
+What a GPU gives: benchmarks/gpu.py.
 Run: python -m benchmarks.pretraining_steps [METHOD …] [--steps 10] [--device cpu] [--peers peers/bin/python] [--images FOLDER] [--csv docs/evidence/data]
-METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, patches, series, fields, dated, lightly, torchgeo, gpu; all but gpu without one.
+METHOD is any of: inpainting, barlow, translation, cycle, multitask, segmentation, scene, patches, series, fields, dated, lightly, torchgeo; without one, all that is there.
 """
 
 from __future__ import annotations
@@ -62,9 +61,10 @@ TWELVE = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("methods", nargs="*", help="which to run; without any, all but gpu")
+    arguments.add_argument("methods", nargs="*", help="which to run; without any, all that is there")
     arguments.add_argument("--steps", type=int, default=10)
     arguments.add_argument("--tiles", type=int, default=96)
+    arguments.add_argument("--seconds", type=float, default=float("inf"), help="no step begins after them, but of each way one is counted")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--encoder", default="resnet18")
     arguments.add_argument("--peers", help="Python of an environment with torchgeo")
@@ -73,8 +73,9 @@ def main() -> None:
     arguments.add_argument("--csv", type=Path, help="folder for training_speed.csv: fed and ready, medians")
     asked = arguments.parse_args()
     asked.found = Figures("step", "precision", "figure")
-    asked.fabric = start_fabric(torch.device(asked.device), pick_precision("auto", torch.device(asked.device)))
-    print(f"{asked.device}, {torch.get_num_threads()} threads, {pick_precision('auto', torch.device(asked.device))}", flush=True)
+    asked.precision = pick_precision("auto", torch.device(asked.device))
+    asked.fabric = start_fabric(torch.device(asked.device), asked.precision)
+    print(f"{asked.device}, {torch.get_num_threads()} threads, {asked.precision}", flush=True)
     for name in asked.methods or [*METHODS, *(["lightly"] if find_spec("lightly") else []), *(["torchgeo"] if asked.peers else [])]:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
@@ -82,8 +83,6 @@ def main() -> None:
                 beside_lightly(place, asked)
             elif name == "torchgeo":
                 beside_torchgeo(place, asked)
-            elif name == "gpu":
-                gpu(place, asked)
             else:
                 label, recipe, batch = METHODS[name](place, asked)
                 compare(label, batch, asked, {"fed": fed(*(loop := build(recipe, place, asked))), "ready": ready(*loop)})
@@ -131,10 +130,13 @@ def ready(loop: _Loop, method: Any) -> Callable[[], int]:
 
 
 def compare(label: str, batch: int, asked: argparse.Namespace, ways: dict[str, Callable[[], int]]) -> dict[str, float]:
-    """Runs the ways in turns and prints images per second and ratios to the first; gives the best rates."""
+    """Runs the ways in turns and prints images per second and ratios to the first; gives the medians of the rates."""
     clock: dict[str, list[float]] = {name: [] for name in ways}
     busy: dict[str, list[float]] = {name: [] for name in ways}
+    until = time.perf_counter() + asked.seconds
     for number in range(asked.steps + WARM_UP):
+        if number > WARM_UP and time.perf_counter() > until:
+            break
         for name, step in ways.items():
             began, used = time.perf_counter(), processor_seconds()
             images = step()
@@ -148,14 +150,14 @@ def compare(label: str, batch: int, asked: argparse.Namespace, ways: dict[str, C
     print(f"{label}, batches of {batch}: images/s {rates}")
     if first == "fed":
         for name in ways:
-            asked.found.add(f"{label}, batches of {batch}", pick_precision("auto", torch.device(asked.device)), name, value=1 / np.median(clock[name]), form=".2f")
-        asked.found.add(f"{label}, batches of {batch}", pick_precision("auto", torch.device(asked.device)), "fed / ready",
+            asked.found.add(f"{label}, batches of {batch}", asked.precision, name, value=1 / np.median(clock[name]), form=".2f")
+        asked.found.add(f"{label}, batches of {batch}", asked.precision, "fed / ready",
                         value=np.median(clock["ready"]) / np.median(clock["fed"]), form=".2f")
     for name in others:
         by = [f"{how(times[name]) / how(times[first]):.3f} of {what} {measure}" for measure, times in (("clock", clock), ("processor", busy))
               for what, how in (("median", np.median), ("best", min))]
         print(f"  {first} reaches of {name}: {', '.join(by)}", flush=True)
-    return {name: 1 / min(clock[name]) for name in ways}
+    return {name: float(1 / np.median(clock[name])) for name in ways}
 
 
 def processor_seconds() -> float:
@@ -257,7 +259,7 @@ def beside_lightly(place: Path, asked: argparse.Namespace) -> None:
     loader = torch.utils.data.DataLoader(data, batch_size=batch, shuffle=True, drop_last=True, num_workers=asked.workers,
                                          persistent_workers=asked.workers > 0)
     device = torch.device(asked.device)
-    half = pick_precision("auto", device) == "bfloat16"
+    half = asked.precision == "bfloat16"
     backbone = torch.nn.Sequential(*list(torchvision.models.resnet18().children())[:-1])
     model = torch.nn.Sequential(backbone, torch.nn.Flatten(), BarlowTwinsProjectionHead(512, 2048, 2048)).to(device).train()
     criterion, optimizer = BarlowTwinsLoss(), torch.optim.SGD(model.parameters(), lr=0.06)
@@ -300,7 +302,7 @@ def beside_torchgeo(place: Path, asked: argparse.Namespace) -> None:
     step = fed(*build(finetuning.FineTuning(Dataset.open(folder), chosen), place, asked))
     script = Path(__file__).with_name("pretraining_steps_peers.py")
     process = subprocess.Popen([asked.peers, str(script), str(folder), asked.encoder, str(batch), asked.device, str(asked.workers),
-                                str(torch.get_num_threads()), pick_precision("auto", torch.device(asked.device))],
+                                str(torch.get_num_threads()), asked.precision],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     rates: dict[str, list[float]] = {"ours": [], "torchgeo": []}
@@ -323,36 +325,6 @@ def beside_torchgeo(place: Path, asked: argparse.Namespace) -> None:
         print(f"U-Net beside TorchGeo's trainer, 4 bands, {side} px, batches of {batch}, images per second of the {measure}: {ours:.2f} ours, "
               f"{theirs:.2f} torchgeo, ratio {ours / theirs:.2f} of the best, {np.median(found['ours']) / np.median(found['torchgeo']):.2f} of medians",
               flush=True)
-
-
-def gpu(place: Path, asked: argparse.Namespace) -> None:
-    """Images per second on a GPU, and the share of the time in which it computed."""
-    print(torch.cuda.get_device_name())
-    for side, batch in ((64, 1024), (120, 512)):
-        measure_gpu(*barlow(place, asked, side=side, batch=batch, count=4 * batch), place, asked)
-    measure_gpu(*segmentation(place, argparse.Namespace(**{**vars(asked), "tiles": 1024}), batch=64), place, asked)
-
-
-def measure_gpu(label: str, recipe: Any, batch: int, place: Path, asked: argparse.Namespace) -> None:
-    step = fed(*build(recipe, place, asked))
-    for _ in range(5):
-        step()
-    torch.cuda.synchronize()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        began = time.perf_counter()
-        for _ in range(asked.steps):
-            step()
-        torch.cuda.synchronize()
-        traced = time.perf_counter() - began
-    busy = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6
-    rates = []
-    for _ in range(5):
-        began = time.perf_counter()
-        images = sum(step() for _ in range(asked.steps))
-        torch.cuda.synchronize()
-        rates.append(images / (time.perf_counter() - began))
-    print(f"{label}, batches of {batch}, bfloat16: {np.median(rates):.0f} images/s (best {max(rates):.0f}), GPU busy {busy / traced:.2f} of the time, "
-          f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB", flush=True)
 
 
 if __name__ == "__main__":

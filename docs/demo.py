@@ -34,12 +34,12 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        if folder.exists() and not (folder / MARK).exists():
+        if not (folder / MARK).exists() and any(path.name not in self.others() for path in folder.glob("*")):
             sys.exit(f"demo: {folder} was not made by this demo. Move it away and run again.")
         foreign = self.foreign_files()
         if foreign:
             sys.exit(f"demo: {folder / foreign[0]} was not made by this demo. Move it away and run again.")
-        shutil.rmtree(folder, ignore_errors=True)
+        self.clear()
         link_plugin(folder / ".qgis" / "plugins")
         (folder / MARK).touch()
         python = ROOT / ".engine" / "train"
@@ -49,10 +49,25 @@ class Demo:
         }
         self.call(["qgis_process", "plugins", "enable", "eo_pretrain_qgis"])
 
+    def others(self) -> list[str]:
+        """Folders in it that another demo has made."""
+        return [path.parent.name for path in self.folder.glob(f"*/{MARK}")]
+
+    def clear(self) -> None:
+        """Removes what an earlier run has made."""
+        others = self.others()
+        for path in self.folder.glob("*"):
+            if path.is_dir() and not path.is_symlink():
+                if path.name not in others:
+                    shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
     def files(self) -> list[str]:
-        """What lies in the folder, but the QGIS profile, what QGIS leaves beside a layer or project that was opened, and the mark."""
+        """What lies in the folder, but the QGIS profile, what QGIS leaves beside a layer or project that was opened, the mark, and other demos."""
+        left_out = (".qgis", MARK, *self.others())
         found = (path.relative_to(self.folder) for path in sorted(self.folder.rglob("*")) if path.is_file())
-        return [str(path) for path in found if path.parts[0] not in (".qgis", MARK) and not path.name.endswith(LEFT_BY_QGIS)]
+        return [str(path) for path in found if path.parts[0] not in left_out and not path.name.endswith(LEFT_BY_QGIS)]
 
     def foreign_files(self) -> list[str]:
         """Files that somebody put into the folder after the demo; a demo that was stopped left no list, and nobody's files."""

@@ -54,7 +54,7 @@ def open_layer(path: str, name: str) -> QgsRasterLayer:
     return layer
 
 
-def write_project(layers: dict, path: str) -> None:
+def write_project(layers: dict, path: str, title: str = "EO Pretrain demo (simulated landscape)") -> None:
     """Saves a project that shows `layers` (name → file), first at the bottom; paths are relative, so the folder may move."""
     application()
     project = QgsProject()
@@ -63,7 +63,7 @@ def write_project(layers: dict, path: str) -> None:
         project.addMapLayer(layer, False)
         project.layerTreeRoot().insertLayer(0, layer).setItemVisibilityChecked(name not in HIDDEN)
         project.setCrs(layer.crs())
-    project.setTitle("EO Pretrain demo (simulated landscape)")
+    project.setTitle(title)
     project.viewSettings().setDefaultViewExtent(_referenced(open_layer(next(iter(layers.values())), "view")))
     if not project.write(path):
         raise SystemExit(f"demo: QGIS could not write {path}.")

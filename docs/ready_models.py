@@ -16,7 +16,9 @@ from qgis.core import (
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
+    QgsProcessingParameterFile,
     QgsProcessingParameterMapLayer,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
@@ -26,7 +28,7 @@ from qgis.PyQt.QtCore import QPointF, QSizeF
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "eo_pretrain_qgis" / "toolbox" / "models"
-GROUP = "0 Start here"
+GROUP, PRETRAIN, MAPS = "0 Start here", "2 Pretrain", "4 Map"
 
 Integer = Qgis.ProcessingNumberParameterType.Integer
 Double = Qgis.ProcessingNumberParameterType.Double
@@ -42,11 +44,28 @@ Cuts all images into unlabelled tiles and trains a U-Net to fill hidden parts of
 It pays where labels are few and images many. Whether it did, tells “Map from labels” on the same labels: compare the two evaluations."""
 
 
+ROADS_BESIDE_A_MAP = """Draws the roads of an image and shows what a map of roads lacks.
+One layer has the centre lines of the roads in the image. The other has roads in the image alone, which may be new or mistakes of \
+the model, and roads of the map that the image does not show. With the bundled model this is a first look: it learned from Chicago alone."""
+
+LAND_COVER_AND_CHECK = """Maps the land cover of an image, and draws the places to check it at.
+The map is without specks, and has polygons and a table of areas. The places are drawn by chance in each class: give each the class that \
+you see there, then run “Assess map”. The bundled model learned from one square kilometre, so do check its map."""
+
+ICE_CHART = """Makes an ice chart of a radar image of HH and HV.
+A class map, the concentration of ice in cells, the ice edge at 15 %, and polygons with the codes of SIGRID-3. The bundled model is a \
+demonstration that learned from simulated images: give a model of your own for real ice."""
+
+CROPS_OF_PARCELS = """Says which crop grows on each parcel, from images of many dates.
+The parcels get a crop, its confidence, the next crop and the number of clear dates; a table has the hectares of each crop. The bundled \
+model knows ten classes of Arkansas and California."""
+
+
 class Recipe:
     """A model being written: inputs above, steps in a column below, each step's products beside it."""
 
-    def __init__(self, title: str, text: str) -> None:
-        self.model = QgsProcessingModelAlgorithm(title, GROUP)
+    def __init__(self, title: str, text: str, group: str = GROUP) -> None:
+        self.model = QgsProcessingModelAlgorithm(title, group)
         self.help = {"ALG_DESC": text, "ALG_CREATOR": "EO Pretrain contributors", "SHORT_DESCRIPTION": text.split("\n")[0]}
         self.inputs = 0
         self.steps = 0
@@ -116,7 +135,7 @@ def ask_for_labels(recipe: Recipe, choices: dict) -> dict:
         QgsProcessingParameterNumber("BUFFER", "Buffer around lines and points [m]", Double, None, True, 0):
             "Needed for lines and points.",
         QgsProcessingParameterEnum("PRESET", "Sensor", choices["PRESET"], defaultValue="generic", usesStaticStrings=True):
-            f"Give one of these words: {', '.join(choices['PRESET'])}.",
+            "Names the bands, and says how stored values become reflectance or backscatter.",
         QgsProcessingParameterNumber("TILE_SIZE", "Tile size [px]", Integer, None, True, 32, 2048):
             "Empty: chosen so that there are enough tiles for training.",
     }
@@ -149,7 +168,7 @@ def map_from_labels(choices: dict) -> QgsProcessingModelAlgorithm:
 
 def pretrain_and_map(choices: dict) -> QgsProcessingModelAlgorithm:
     """Images without labels → unlabelled tiles → U-Net; then as `map_from_labels`, from that U-Net."""
-    recipe = Recipe("Pretrain and map", PRETRAIN_AND_MAP)
+    recipe = Recipe("Pretrain and map", PRETRAIN_AND_MAP, PRETRAIN)
     unlabelled = recipe.ask(
         QgsProcessingParameterMultipleLayers("UNLABELLED_IMAGES", "Images without labels", Raster),
         "As many as there are, of the same sensor and bands; those with labels may be among them.")
@@ -163,11 +182,72 @@ def pretrain_and_map(choices: dict) -> QgsProcessingModelAlgorithm:
     return recipe.finished()
 
 
+def theme(title: str, text: str) -> tuple:
+    """The recipe of a theme that asks for the model, and what its step is given."""
+    recipe = Recipe(title, text, MAPS)
+    file = QgsProcessingParameterFile("MODEL", "Model", Qgis.ProcessingFileParameterBehavior.File, "", "bundled", False,
+                                      "ONNX files (*.onnx);;All files (*)")
+    return recipe, {"MODEL": recipe.ask(file, "“bundled”: the one that comes with the plugin. Or a file written by “Export model”.")}
+
+
+def ask_for_image(recipe: Recipe, text: str) -> dict:
+    """One raster, and folded those with its other bands."""
+    more = QgsProcessingParameterMultipleLayers("MORE_IMAGES", "More files of “Image”", Raster, None, True)
+    more.setFlags(more.flags() | Qgis.ProcessingParameterFlag.Advanced)
+    return {"IMAGES": recipe.ask(QgsProcessingParameterRasterLayer("IMAGES", "Image"), text),
+            "MORE_IMAGES": recipe.ask(more, "Where its bands lie in several files: those beyond the first.")}
+
+
+def roads_beside_a_map(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Image and known roads → roads, and what either lacks."""
+    recipe, given = theme("Roads beside a map", ROADS_BESIDE_A_MAP)
+    given |= ask_for_image(recipe, "A raster with all bands; or one of several, and the others under “More files”.")
+    known = QgsProcessingParameterFeatureSource("KNOWN", "Known roads", [Qgis.ProcessingSourceType.VectorLine.value])
+    given["KNOWN"] = recipe.ask(known, "Lines, such as those of OpenStreetMap.")
+    recipe.step("roads", "maproads", given, {}, {"OUTPUT": "Roads", "CANDIDATES": "New and unseen roads"})
+    return recipe.finished()
+
+
+def land_cover_and_check(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Image → land cover → places to check it at."""
+    recipe, given = theme("Land cover and its check", LAND_COVER_AND_CHECK)
+    given |= ask_for_image(recipe, "A raster with all bands; or one of several, and the others under “More files”.")
+    cover = recipe.step("cover", "maplandcover", given, {}, {"OUTPUT": "Land cover", "POLYGONS": "Polygons", "AREAS": "Table of areas"})
+    recipe.step("places", "planassessment", {}, {"CLASS_MAP": cover}, {"OUTPUT": "Places to label"})
+    return recipe.finished()
+
+
+def ice_chart(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Radar image → class map, concentration, edge and chart."""
+    recipe, given = theme("Ice chart", ICE_CHART)
+    given |= ask_for_image(recipe, "HH and HV, with the incidence angle: one raster; or one of several, and the others under “More files”.")
+    cell = QgsProcessingParameterNumber("CELL", "Cell [km]", Double, 5, False, 0.001, 1000)
+    given["CELL"] = recipe.ask(cell, "Edge of the cells of the concentration.")
+    recipe.step("ice", "mapseaice", given, {}, {"OUTPUT": "Sea ice", "CONCENTRATION": "Concentration", "EDGE": "Ice edge", "CHART": "Ice chart"})
+    return recipe.finished()
+
+
+def crops_of_parcels(choices: dict) -> QgsProcessingModelAlgorithm:
+    """Images of many dates and parcels → the crop of each parcel."""
+    recipe, given = theme("Crops of parcels", CROPS_OF_PARCELS)
+    images = QgsProcessingParameterMultipleLayers("IMAGES", "Images", Raster)
+    given["IMAGES"] = recipe.ask(images, "One raster layer for each date, all on one grid.")
+    parcels = QgsProcessingParameterFeatureSource("PARCELS", "Parcels", [Qgis.ProcessingSourceType.VectorPolygon.value])
+    given["PARCELS"] = recipe.ask(parcels, "Polygons; those in another CRS are reprojected.")
+    masks = QgsProcessingParameterMultipleLayers("MASKS", "Cloud masks", Raster, None, True)
+    given["MASKS"] = recipe.ask(masks, "Scene classifications of Sentinel-2, one for each date; images without one count as clear.")
+    recipe.step("crops", "mapcroptypes", given, {}, {"OUTPUT": "Crops", "TABLE": "Hectares by crop"})
+    return recipe.finished()
+
+
+RECIPES = (map_from_labels, pretrain_and_map, roads_beside_a_map, land_cover_and_check, ice_chart, crops_of_parcels)
+
+
 def write_all(folder: Path) -> None:
     """Writes every ready model into `folder`; the algorithms they name must be registered."""
     first = QgsApplication.processingRegistry().algorithmById("eopretrain:createtrainingdataset")
     choices = {name: first.parameterDefinition(name).options() for name in ("UNLABELLED", "PRESET")}
-    for recipe in (map_from_labels, pretrain_and_map):
+    for recipe in RECIPES:
         path = folder / f"{recipe.__name__}.model3"
         recipe(choices).toFile(str(path))
         # Qt writes attributes in an order that differs from run to run; in the canonical order a rewritten model is the same file.

@@ -27,9 +27,11 @@ from typing import Any
 
 from . import claims
 from .errors import Cancelled, EngineError, EOPretrainError, JobError
-from .jobs import JOBS, handbook
+from .jobs import JOBS, handbook, telling
+from .jobs.files import paths_of
 from .jobs.record import read_record, run_job
-from .jobs.spec import Job, Param, near_name, paths_of
+from .jobs.spec import Job, Param
+from .jobs.suggestions import near_name
 from .progress import PrintedProgress
 from .tables import shortened
 from .worker import failures
@@ -40,7 +42,7 @@ PATIENCE_S = 2.0
 USAGE = "[--json FILE] [--overwrite] [--PARAMETER VALUE …]     (--PARAMETER=VALUE for a value that begins with a minus sign)"
 METAVARS = {
     "raster": "FILE", "vector": "FILE", "layer": "FILE", "attribute": "FIELD", "integer": "N", "number": "X", "boolean": "true|false",
-    "text": "TEXT", "choice": "WORD", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER",
+    "text": "TEXT", "choice": "WORD", "crs": "CRS", "extent": "W,E,S,N[EPSG]", "classes": "CSV", "file": "FILE", "folder": "FOLDER",
     "weights": "FILE|FOLDER|catalogue:NAME",
     "raster_output": "FILE", "vector_output": "FILE", "folder_output": "FOLDER", "file_output": "FILE",
 }
@@ -89,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here, one speaks
             _print_result(result)
     except Cancelled:
-        return _say("Cancelled.", CANCELLED)
+        return _say(telling.after_cancel(job) if job else "Cancelled.", CANCELLED)
     except EOPretrainError as error:
         return _say(str(error), ASKED_WRONGLY if job is None and isinstance(error, JobError) else FAILED)
     except BrokenPipeError:  # nobody reads the result, and the job is done; Python would try once more at its end

@@ -3,7 +3,8 @@ removed but what a job itself began.
 
 Beside ``map.tif`` it is called ``map.tif.claim``. It says which job of which process writes, and lists the parts it has begun; these have
 names drawn at random, so that none can be a file of the user's. A second job is refused while the first lives. What a dead one left is
-removed by its list (docs/adr/0007-an-output-is-claimed.md).
+removed by its list (docs/adr/0007-an-output-is-claimed.md); parts that are marked there as kept are given to the next job that asks for the
+same (docs/adr/0028-a-killed-map-goes-on.md).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import contextlib
 import errno
 import glob
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -20,24 +20,17 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from . import process_identity
-from .errors import DataError
+from . import claim_file, process_identity
+from .errors import DataError, WorkersGoneError
 
-FORMAT, VERSION = "eo-pretrain claim", 1
 ENDING = ".claim"
 #: Names of parts end in this; nothing else is ever removed, whatever a claim lists.
 PART = re.compile(r"\.[0-9a-f]{16}\.part")
-_PART_NAME = re.compile(r".+" + PART.pattern)
-#: A claim has the same size from its first byte on [byte], so that a full disk cannot stop a job from listing a part.
-SIZE = 4096
+_PART_NAME = re.compile(r".+" + PART.pattern, re.DOTALL)  # a name may hold a line break
 LONGEST_NAME = 255  # bytes, on all common file systems
-LOCK_WAIT_S = 10.0
-#: A claim file is empty between its making and its first word, and where it was given back while another looked at it; one that has
-#: been empty for longer is somebody's own file.
-EMPTY_S = 60.0
 
 held: dict[str, Claim] = {}  # of this process; one that it starts and waits for may hold them too, and writes in its name
 _guard = threading.RLock()
@@ -53,6 +46,8 @@ class Claim:
         record: what it says.
         made: folders that were made for it.
         parts: what has been begun.
+        kept: of these, what stays when the process is killed.
+        left: of these, what a killed job that asked for the same has left and this one has not taken yet.
         whole: a job took it and writes in its name as much as it likes.
         users: blocks that hold it, when no job does.
         main: one of these writes the output itself.
@@ -61,37 +56,37 @@ class Claim:
     def __init__(self, target: str, record: dict[str, Any], made: list[str]) -> None:
         self.target, self.place, self.record, self.made = target, place_of(target), record, made
         self.named = os.path.abspath(target)
-        self.parts: list[str] = []
+        self.parts, self.kept, self.left = list[str](), list[str](), list[str]()
         self.whole, self.users, self.main = False, 0, False
 
-    def add(self, part: str) -> None:
+    def add(self, part: str, kept: bool = False) -> None:
         """Lists a part before it is begun."""
         with _guard:
-            self._write([*self.parts, part])
+            self._write([*self.parts, part], [*self.kept, *([part] if kept else [])])
 
     def drop(self, part: str) -> None:
         """Takes a part that is gone off the list."""
         with _guard, contextlib.suppress(OSError, DataError):  # the next job finds nothing of that name
-            self._write([other for other in self.parts if other != part])
+            self._write(*([other for other in parts if other != part] for parts in (self.parts, self.kept)))
 
     def owns(self, path: str) -> bool:
         """Whether `path` is a part of this claim or lies in one."""
         return any(path == part or path.startswith(part + os.sep) for part in self.parts)
 
-    def _write(self, parts: list[str]) -> None:
+    def _write(self, parts: list[str], kept: list[str]) -> None:
         home = os.path.dirname(self.place)
-        listed = [os.path.relpath(part, home).replace(os.sep, "/") for part in parts]
+        listed, stay = ([os.path.relpath(part, home).replace(os.sep, "/") for part in paths] for paths in (parts, kept))
         lost = DataError(f"The file {self.place} was taken away while “{self.record['job']}” was writing {self.target}. Run the job again, "
                          "and leave that file alone until it has ended.")
         try:
-            with _locked(self.place) as stream:
-                found = _load(stream, self.place)
+            with claim_file.locked(self.place) as stream:
+                found = claim_file.load(stream, self.place)
                 if found is None or found["id"] != self.record["id"]:
                     raise lost
-                _store(stream, {**self.record, "parts": listed})
+                claim_file.store(stream, {**self.record, "parts": listed, "kept": stay})
         except FileNotFoundError:
             raise lost from None
-        self.parts = parts
+        self.parts, self.kept = parts, kept
 
 
 def place_of(target: str) -> str:
@@ -122,21 +117,27 @@ def taken(target: str, job: str, request: str = "", identity: str = "", tell: Ca
     with _guard:
         claim = _take(target, job, request, identity, tell)
         claim.whole, claim.named = True, os.path.abspath(named or target)
+    unfinished = False
     try:
         yield
+    except WorkersGoneError:
+        unfinished = True
+        raise
     finally:
         with _guard:
-            _give_back(claim)
+            _give_back(claim, unfinished)
 
 
 @contextlib.contextmanager
-def part(target: str, of: str = "", main: bool = True) -> Iterator[str]:
+def part(target: str, of: str = "", main: bool = True, kept: bool = False) -> Iterator[str]:
     """The path of a file or folder to write aside, in the folder of `target`; whatever is there at the end is removed.
 
     Args:
         target: what the part will become, with links followed.
         of: the output it belongs to, such as the map of a style; empty is `target` itself.
         main: it becomes the output itself, and not something that belongs to it.
+        kept: it stays until the job ends, and when its process is killed, for the next job that asks for the same; what such a job has left is given
+            again. For an output that `keeps`.
 
     Raises:
         DataError: another job has claimed the output.
@@ -144,15 +145,23 @@ def part(target: str, of: str = "", main: bool = True) -> Iterator[str]:
     folder, name = os.path.split(target)
     path = os.path.join(folder, f"{_cut(name, 200)}.{secrets.token_hex(8)}.part")
     with _covering(of or target, main and not of) as claim:
-        nested = claim.owns(path)
-        if not nested:
-            claim.add(path)
+        if kept and claim.left:
+            path, nested = claim.left.pop(), False  # it is on the list
+        elif not (nested := claim.owns(path)):
+            claim.add(path, kept)
         try:
             yield path
         finally:
-            _remove(path, sidecars=not nested)
-            if not nested:
-                claim.drop(path)
+            if not kept:  # what is kept goes with the claim: later steps of the job may be killed, too
+                _remove(path, sidecars=not nested)
+                if not nested:
+                    claim.drop(path)
+
+
+def keeps(target: str) -> bool:
+    """Whether `target` is an output of a job that says what was asked, so that the next one can tell whether it asks for the same."""
+    claim = held.get(target)
+    return claim is not None and claim.whole and bool(claim.record["request"])
 
 
 def check_inside(path: str, target: str) -> None:
@@ -173,14 +182,31 @@ def check_inside(path: str, target: str) -> None:
             raise DataError(f"{path} is a link that leads to {target}, out of the folder that is written. Remove the link, or choose another folder.")
 
 
-def clear(target: str, identity: str) -> None:
-    """Removes the claim of the job `identity` on an output, with its parts; for that job at its end, and for who has seen it die."""
+def clear(target: str, identity: str, died: bool = False) -> bool:
+    """Removes the claim of the job `identity` on an output, with its parts; for that job at its end, and for who has seen it die.
+
+    Args:
+        target: path of the output, with links followed.
+        identity: of the job.
+        died: its process was killed, or broke down, and nobody had asked it to stop, or the workers it had were; then what it keeps stays, and the
+            claim with it.
+
+    Returns:
+        Whether something stayed.
+    """
     place = place_of(target)
-    with contextlib.suppress(OSError, DataError), _locked(place) as stream:  # none there, or another's
-        record = _load(stream, place)
+    with contextlib.suppress(OSError, DataError), claim_file.locked(place) as stream:  # none there, or another's
+        record = claim_file.load(stream, place)
         if record is not None and record["id"] == identity:
-            _sweep(record, place)
-            _release(stream, place)
+            died = died or record["process"] == 0  # it has said so itself
+            kept = _kept(record, place) if died else []
+            _sweep(record, place, kept)
+            if kept:
+                names = [os.path.basename(path) for path in kept]
+                claim_file.store(stream, {**process_identity.ended(record), "parts": names, "kept": names})
+                return True
+            claim_file.release(stream, place)
+    return False
 
 
 def abandon() -> None:
@@ -231,32 +257,35 @@ def _of_a_job(target: str) -> Claim | None:
 
 
 def _take(target: str, job: str, request: str = "", identity: str = "", tell: Callable[[str], None] = lambda text: None) -> Claim:
-    record = {"format": FORMAT, "version": VERSION, "id": identity or uuid.uuid4().hex, "job": job, "request": request,
+    record = {"format": claim_file.FORMAT, "version": claim_file.VERSION, "id": identity or uuid.uuid4().hex, "job": job, "request": request,
               "output": os.path.basename(target), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **process_identity.own(),
-              "parts": []}
+              "parts": [], "kept": []}
     _refuse_unmade_folder(target)
     claim = Claim(target, record, _make_folders(os.path.dirname(target)))
     with contextlib.ExitStack() as undo:
         undo.callback(_remove_empty, claim.made)
-        with _locked(claim.place, create=True) as stream:
-            found = _load(stream, claim.place)
+        with claim_file.locked(claim.place, create=True) as stream:
+            found = claim_file.load(stream, claim.place)
             if found is not None:
                 _refuse_living(found, target, claim.place)
-                if _sweep(found, claim.place):
+                claim.kept = _kept(found, claim.place) if request and found.get("request") == request else []
+                claim.parts, claim.left = list(claim.kept), list(claim.kept)
+                record["parts"] = record["kept"] = [os.path.basename(path) for path in claim.kept]
+                if _sweep(found, claim.place, claim.kept) and not claim.kept:
                     tell(f"“{found['job']}” had begun {target} and ended before it was finished. What it had left was removed.")
             try:
-                _store(stream, record)
+                claim_file.store(stream, record)
             except OSError:
-                _release(stream, claim.place)
+                claim_file.release(stream, claim.place)
                 raise
         undo.pop_all()
     held[target] = claim
     return claim
 
 
-def _give_back(claim: Claim) -> None:
+def _give_back(claim: Claim, unfinished: bool = False) -> None:
     del held[claim.target]
-    clear(claim.target, claim.record["id"])
+    clear(claim.target, claim.record["id"], unfinished)
     _remove_empty(claim.made)
 
 
@@ -272,8 +301,8 @@ def _refuse_unmade_folder(target: str) -> None:
     above = os.path.dirname(target)
     while above != os.path.dirname(above):
         if os.path.lexists(place_of(above)) and above not in held and not (os.path.isdir(above) and os.listdir(above)):
-            with contextlib.suppress(FileNotFoundError), _locked(place_of(above)) as stream:
-                found = _load(stream, place_of(above))
+            with contextlib.suppress(FileNotFoundError), claim_file.locked(place_of(above)) as stream:
+                found = claim_file.load(stream, place_of(above))
                 if found is not None:
                     _refuse_living(found, above, place_of(above))
         above = os.path.dirname(above)
@@ -302,79 +331,31 @@ def _make_folders(folder: str) -> list[str]:
     return made
 
 
-@contextlib.contextmanager
-def _locked(place: str, create: bool = False) -> Iterator[int]:
-    """A claim file, open, while nobody else reads or changes it."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    while True:
-        stream = os.open(place, flags | os.O_CREAT if create else flags, 0o666)
-        try:
-            _lock(stream, place)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(stream), os.stat(place)):  # else who held it before has removed it
-                    yield stream
-                    return
-        finally:
-            os.close(stream)
-        if not create:
-            raise FileNotFoundError(place)
+def _sweep(record: dict[str, Any], place: str, kept: Collection[str] = ()) -> bool:
+    """Removes the parts that a claim lists, but for some, and says whether there were any."""
+    found = [path for path in _listed(record["parts"], place) if path not in kept]
+    for path in found:
+        _remove(path, sidecars=True)
+    return bool(found)
 
 
-def _lock(stream: int, place: str) -> None:
-    """Waits for the lock; it ends with the stream. A disk that knows no locks is used without: then two jobs may meet in one instant."""
-    end = time.monotonic() + LOCK_WAIT_S
-    while not process_identity.try_lock(stream):
-        if time.monotonic() > end:
-            raise DataError(f"{place} is held by another program. Close what has it open, or choose another place.")
-        time.sleep(0.01)
-
-
-def _load(stream: int, place: str) -> dict[str, Any] | None:
-    """What a claim file says; None when it is empty, which is a claim that was just given back.
-
-    Raises:
-        DataError: the file is no claim.
-    """
-    os.lseek(stream, 0, os.SEEK_SET)
-    content = os.read(stream, 2**20)
-    if not content and time.time() - os.fstat(stream).st_mtime < EMPTY_S:
-        return None
-    try:
-        record = json.loads(content)
-        known = {"id": str, "job": str, "host": str, "boot": str, "since": str, "process": int, "started": int, "parts": list}
-        if record["format"] == FORMAT and all(isinstance(record[key], kind) for key, kind in known.items()):
-            return record
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
-    raise DataError(f"{place} is in the way: a file of this name says which job writes the output beside it, and this one says something "
-                    "else. Move it away, or choose another place.")
-
-
-def _store(stream: int, record: dict[str, Any]) -> None:
-    content = json.dumps(record, indent=1, ensure_ascii=True).encode("ascii")
-    content = content.ljust(-(-len(content) // SIZE) * SIZE, b"\n")
-    os.lseek(stream, 0, os.SEEK_SET)
-    if os.write(stream, content) != len(content):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.ftruncate(stream, len(content))
-
-
-def _release(stream: int, place: str) -> None:
-    os.ftruncate(stream, 0)  # who waits for it, and who cannot remove it because others look (Windows), finds it free
-    with contextlib.suppress(OSError):
-        os.unlink(place)
-
-
-def _sweep(record: dict[str, Any], place: str) -> bool:
-    """Removes the parts that a claim lists, and says whether there were any; a name that is none of ours is left alone."""
+def _kept(record: dict[str, Any], place: str) -> list[str]:
+    """The parts beside the output that a claim lists as kept: plain files. Claims of older versions have none."""
+    names = record.get("kept")
+    parts, kept = (_listed(paths, place) for paths in (record["parts"], names if isinstance(names, list) else []))
     home = os.path.realpath(os.path.dirname(place))
-    found = False
-    for listed in record["parts"]:
+    return [path for path in kept if path in parts and os.path.dirname(path) == home and os.path.isfile(path) and not os.path.islink(path)]
+
+
+def _listed(names: list[Any], place: str) -> list[str]:
+    """Paths of the parts of a list that are there; a name that is none of ours is left alone."""
+    home = os.path.realpath(os.path.dirname(place))
+    found = []
+    for listed in names:
         folder, name = os.path.split(os.path.normpath(os.path.join(home, str(listed))))
         path = os.path.join(os.path.realpath(folder), name)
         if _PART_NAME.fullmatch(name) and path.startswith(os.path.join(home, "")) and os.path.lexists(path):
-            found = True
-            _remove(path, sidecars=True)
+            found.append(path)
     return found
 
 

@@ -28,6 +28,10 @@ class EngineError(EOPretrainError):
     """The engine is missing, incomplete or died."""
 
 
+class WorkersGoneError(EngineError):
+    """The workers of a cluster are gone; what was finished stays for the next job that asks for the same."""
+
+
 class Cancelled(Exception):  # noqa: N818 - not an error: the user asked to stop
     """The user asked to stop."""
 

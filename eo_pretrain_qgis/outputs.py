@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +18,16 @@ from .errors import DataError
 
 #: The log that `worker.client` leaves in a folder it had written; it does not make the folder "used".
 WORKER_LOG = "worker.log"
+#: What QGIS calls a temporary output: as its parameter.
+TEMPORARY = "OUTPUT"
 #: Below this free space [byte] a failed write is put down to a full disk: GDAL does not say why a write failed.
 NEARLY_FULL = 64 * 2**20
+#: Windows takes so many characters of a path where long paths are not switched on, and names no file after a device, whatever its ending
+#: (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
+LONGEST_WINDOWS_PATH = 259
+DEVICES = re.compile(r"(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³])[. ]*(\..*)?", re.IGNORECASE)
+#: How long a scanner of viruses may hold a file on Windows that was just written [s].
+PATIENCE_S = 2.0
 #: Names of system errors → what is wrong with the path, what to do. Names, since no system has all of them.
 _REASONS = (
     (("EROFS",), "lies on a disk that is read-only", "Choose a folder you may write to."),
@@ -70,6 +81,24 @@ def scratch_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """As `scratch_file`, of a folder that is there and empty."""
+    with explained(path), claims.part(settled(path), main=False) as part:
+        os.makedirs(part)
+        yield Path(part)
+
+
+@contextlib.contextmanager
+def kept_file(path: str | Path) -> Iterator[Path]:
+    """As `scratch_file`, but the file stays until the job ends. When its process is killed, the next job that asks for the same is given it again.
+
+    For outputs that `claims.keeps`.
+    """
+    with explained(path), claims.part(settled(path), main=False, kept=True) as part:
+        yield Path(part)
+
+
+@contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
     """Gives a folder to fill aside; it becomes `path` at the end, or is removed on any error.
 
@@ -86,25 +115,45 @@ def new_folder(path: str | Path) -> Iterator[Path]:
             _move_folder(Path(part), Path(target))
 
 
-def final_name(folder: Path) -> str:
-    """What a folder given by `new_folder` will be called."""
-    return claims.PART.sub("", folder.name)
-
-
 def refuse_used(folder: str | Path) -> None:
     """Raises DataError when `folder` is a file or holds files already."""
     target = Path(folder)
     with explained(target):
-        if target.is_file() or (target.is_dir() and any(child.name != WORKER_LOG for child in target.iterdir())):
+        if target.is_file() or is_used(target):
             raise DataError(f"The folder {target} already holds files. Choose a new or empty folder.")
+
+
+def is_used(folder: str | Path) -> bool:
+    """Whether a folder is there and holds more than a log of ours."""
+    return os.path.isdir(folder) and any(name != WORKER_LOG for name in os.listdir(folder))
+
+
+def spoken_name(path: str | Path) -> str:
+    """What people call a file or folder; empty where QGIS made the name up, as for all that it writes to a temporary folder."""
+    name = os.path.basename(os.path.abspath(path))
+    return "" if name.partition(".")[0] == TEMPORARY else name
+
+
+def check_sidecar(path: str | Path) -> None:
+    """Refuses an output whose name has a file of GDAL's beside it already, of another image: it would be taken for that of the output.
+
+    Raises:
+        DataError: there is such a file, and no output yet.
+    """
+    beside = Path(f"{path}.aux.xml")
+    if beside.exists() and not Path(path).exists():
+        raise DataError(f"{beside} is there already, and without {Path(path).name}, so it belongs to something else. Move it away, or choose another "
+                        "name for the output.")
 
 
 def settled(path: str | Path) -> str:
     """The absolute path of an output with links followed, so that two names of one place are one output.
 
     Raises:
-        OSError: a link leads back to itself, the name is too long, or it lies below a file.
+        OSError: a link leads back to itself, the name is too long or that of a device of Windows, or it lies below a file.
     """
+    if sys.platform == "win32" and DEVICES.fullmatch(os.path.basename(path)):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), os.fspath(path))
     real = os.path.realpath(path)
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISLNK(os.lstat(real).st_mode):
@@ -135,7 +184,8 @@ def said(error: OSError, path: str | Path = "") -> DataError | None:
         error: what was raised.
         path: what was being written; in sentences it stands for the parts of it that have names of their own.
     """
-    found = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+    named = error.filename2 if error.errno in FULL and error.filename2 else error.filename  # of a copy, the disk of the second is full
+    found = os.fsdecode(named) if isinstance(named, (str, bytes)) else ""
     place = path if path and (not found or claims.PART.search(found) or found.endswith(claims.ENDING)) else found
     if not place and error.errno == errno.ENOENT:  # tempfile, which looked in several places
         return DataError(f"{error.strerror}. Make one of these folders, name another in the variable TMPDIR, and run again.")
@@ -149,6 +199,10 @@ def said(error: OSError, path: str | Path = "") -> DataError | None:
             return DataError(f"{place} may not be read or written ({error.strerror}). Ask for the right to it, or choose another one.")
         return DataError(f"{place} may not be written ({error.strerror}). Choose a folder you may write to.")
     place = claims.PART.sub("", os.fspath(place))
+    length = len(os.path.abspath(place))
+    if sys.platform == "win32" and error.errno == errno.ENOENT and length > LONGEST_WINDOWS_PATH:
+        return DataError(f"{place} has {length} characters, and Windows takes {LONGEST_WINDOWS_PATH} here. Choose a folder with a shorter path, or "
+                         "switch long paths on in Windows.")
     what, advice = REASONS.get(error.errno, (f"cannot be read or written ({error.strerror})", "Check the disk and the path, and run again."))
     return DataError(f"{place} {what}. {advice}")
 
@@ -168,18 +222,36 @@ def failed_write(failure: BaseException, path: str | Path) -> DataError:
                      "Check the disk, and run again.")
 
 
+def move(source: str | Path, target: str | Path, patience_s: float = PATIENCE_S) -> None:
+    """`os.replace`, which is tried again for a while on Windows: there a scanner of viruses may hold what was just written.
+
+    Raises:
+        PermissionError: somebody still has one of them open.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
 def _replace(part: str, target: str) -> None:
     try:
-        os.replace(part, target)
+        move(part, target)
     except PermissionError:  # Windows: the file is open, most often as a layer in QGIS
         raise DataError(f"{target} is open in another program. Remove its layer from QGIS or choose another name.") from None
 
 
 def _move_folder(part: Path, target: Path) -> None:
-    with contextlib.suppress(OSError):  # an empty folder in the way is no obstacle, except on Windows
-        os.replace(part, target)
-        return
+    if sys.platform != "win32" or not target.exists():  # an empty folder in the way is no obstacle, except on Windows
+        with contextlib.suppress(OSError):
+            move(part, target)
+            return
     # The target is there and empty, or holds the log, which is open: descriptions go last, so that what looks finished is.
     target.mkdir(exist_ok=True)
     for child in sorted(part.iterdir(), key=lambda child: child.suffix == ".json"):
-        os.replace(child, target / child.name)
+        move(child, target / child.name)

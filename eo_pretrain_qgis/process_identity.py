@@ -22,8 +22,15 @@ def own() -> dict[str, Any]:
     return {"host": _host(), "boot": _boot(), "process": os.getpid(), "started": _started(os.getpid())}
 
 
+def ended(owner: dict[str, Any]) -> dict[str, Any]:
+    """What `own` described, as of a process that is known to have ended."""
+    return {**owner, "process": 0, "started": 0}
+
+
 def lives(owner: dict[str, Any]) -> bool | None:
     """Whether the process that `own` described still runs; None when it is of another machine or container and cannot be asked."""
+    if owner["process"] == 0:  # see `ended`
+        return False
     if owner["host"] != _host():
         return None
     boot, _, container = owner["boot"].partition(" ")

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 import sys
 import time
+
+#: Least time between any two lines of a log, and between two of one step [s]. A long step has one in so much of its time, but never fewer than one
+#: in the longest pause [s].
+ANY_LINE_S, SAME_STEP_S, LINES_OF_A_STEP, LONGEST_PAUSE_S = 1, 10, 20, 60
+#: Names of figures that are not written as their words.
+WRITTEN = {"iou": "IoU", "psnr": "PSNR"}
 
 
 class Progress:
@@ -31,6 +39,17 @@ class Progress:
         """Says a sentence to the user; `level` is ``info`` or ``warning``."""
         self.emit({"event": "message", "level": level, "text": text})
 
+    def once(self, text: str) -> None:
+        """Says a sentence, unless it was said so before in this job."""
+        said = self.__dict__.setdefault("said_once", set())
+        if text not in said:
+            said.add(text)
+            self.message(text)
+
+    def warned(self) -> list[str]:
+        """The warnings that were said so far, each once, where somebody notes them; see `Noting`."""
+        return []
+
     def part(self, start: float, end: float) -> Progress:
         """The channel of one step of the work: its 0 to 1 is `start` to `end` of this one."""
         return _Part(self, start, end)
@@ -50,26 +69,70 @@ class _Part(Progress):
     def cancelled(self) -> bool:
         return self.whole.cancelled()
 
+    def once(self, text: str) -> None:
+        self.whole.once(text)
+
+    def warned(self) -> list[str]:
+        return self.whole.warned()
+
     def emit(self, event: dict) -> None:
         if event["event"] == "progress":
             event = {**event, "fraction": self.start + event["fraction"] * (self.end - self.start)}
         self.whole.emit(event)
 
 
-class PrintedProgress(Progress):
-    """Prints to standard error, at most one progress line a second."""
+class Noting(Progress):
+    """Hands on what is said, and notes the warnings, for a page."""
+
+    def __init__(self, inner: Progress) -> None:
+        self.inner = inner
+        self._warnings: dict[str, None] = {}
+
+    def cancelled(self) -> bool:
+        return self.inner.cancelled()
+
+    def warned(self) -> list[str]:
+        return list(self._warnings)
+
+    def emit(self, event: dict) -> None:
+        if event["event"] == "message" and event["level"] == "warning":
+            self._warnings[event["text"]] = None
+        self.inner.emit(event)
+
+
+class Pace:
+    """Which lines of progress come into a log: one a second, and of lines that differ in their numbers alone one in ten seconds, later fewer.
+
+    So the steps of the work can be read, and hours of one step do not fill the log.
+    """
 
     def __init__(self) -> None:
-        self._last = 0.0
+        self._last = -math.inf
+        self._steps: dict[str, tuple[float, float]] = {}
+
+    def due(self, line: str) -> bool:
+        """Whether `line` is to be said now; then it counts as said."""
+        now, step = time.monotonic(), re.sub(r"\d+([.,]\d+)*", "", line)
+        first, last = self._steps.get(step, (now, -math.inf))
+        if now - self._last < ANY_LINE_S or now - last < max(SAME_STEP_S, min(LONGEST_PAUSE_S, (now - first) / LINES_OF_A_STEP)):
+            return False
+        self._last, self._steps[step] = now, (first, now)
+        return True
+
+
+class PrintedProgress(Progress):
+    """Prints to standard error what `Pace` lets through."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
 
     def emit(self, event: dict) -> None:
         if event["event"] == "message":
             self._print(f"{event['level']}: {event['text']}")
             return
-        now = time.monotonic()
-        if now - self._last >= 1 or event["fraction"] >= 1:
-            self._last = now
-            self._print(f"{event['fraction']:4.0%}  {progress_line(event)}")
+        line = progress_line(event)
+        if self._pace.due(line) or event["fraction"] >= 1:
+            self._print(f"{event['fraction']:4.0%}  {line}")
 
     @staticmethod
     def _print(line: str) -> None:
@@ -79,8 +142,13 @@ class PrintedProgress(Progress):
 
 def progress_line(event: dict) -> str:
     """The text of a progress event and its numbers, less the rates, which stand in the text already."""
-    numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in event["metrics"].items() if not name.endswith("_per_second")]
+    numbers = [f"{_words(name)} {value:.3g}" for name, value in event["metrics"].items() if not name.endswith("_per_second")]
     return ", ".join(part for part in (event["text"], *numbers) if part)
+
+
+def _words(name: str) -> str:
+    """The name of a number as people write it: “mean IoU” of ``mean_iou``."""
+    return " ".join(WRITTEN.get(word, word) for word in name.split("_"))
 
 
 SILENT = Progress()

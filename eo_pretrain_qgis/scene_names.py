@@ -1,4 +1,5 @@
-"""Which paths name a scene as its makers deliver it: a Sentinel-2 or Landsat folder, its metadata file or its archive, or a date of a data cube.
+"""Which paths name a scene as its makers deliver it: a Sentinel-2 or Landsat folder, its metadata file or its archive, a date of a data cube, or
+an item of a STAC item file.
 
 QGIS opens none of them as one layer, so that toolbox and engine must agree by the name alone that the path itself is handed over.
 """
@@ -17,7 +18,9 @@ PACKED = (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 #: Files and folders that may be data cubes, and what GDAL calls one variable of them.
 CUBES = (".nc", ".nc4", ".zarr")
 _VARIABLE = re.compile(r'(NETCDF|ZARR):"?([^"]+?)"?(?::/?([^:"/]+))?', re.IGNORECASE)
-_GRID, _DAY = "|resolution=", "|date="
+_GRID, _DAY, _ITEM = "|resolution=", "|date=", "|item="
+#: Ending of files of STAC items: ItemCollections of which each item is a scene.
+ITEMS = ".json"
 #: Behind the path of a Sentinel-1 product: its thermal noise is taken off.
 NOISE = "|noise=subtracted"
 
@@ -39,6 +42,17 @@ def with_day(path: str, day: str) -> str:
     return f"{path}{_DAY}{day}"
 
 
+def split_item(path: str) -> tuple[str, str]:
+    """The path of a STAC item file without ``|item=S2A_…``, and what it says there; empty where it names no item."""
+    plain, _, item = split_grid(path)[0].partition(_ITEM)
+    return plain, item
+
+
+def with_item(path: str, item: str) -> str:
+    """The path of one item of a STAC item file."""
+    return f"{path}{_ITEM}{item}"
+
+
 def cube_parts(path: str) -> tuple[str, str]:
     """File and variable of what may be a data cube; the variable is empty for all of them, both where a path is none."""
     plain, _ = split_day(path)
@@ -52,8 +66,8 @@ def may_be_scene(path: str) -> bool:
     """Whether a path leads to a folder, a metadata file or an archive that may be a scene; what it holds is not looked at."""
     if split_day(path)[1]:
         return os.path.exists(cube_parts(path)[0])
-    plain, _ = split_grid(path)
-    named = METADATA.fullmatch(os.path.basename(plain)) or plain.lower().endswith(ARCHIVES)
+    plain, _ = split_item(path)
+    named = METADATA.fullmatch(os.path.basename(plain)) or plain.lower().endswith((*ARCHIVES, ITEMS))
     return os.path.isdir(plain) or bool(named and os.path.isfile(plain))
 
 
@@ -63,6 +77,8 @@ def scene_name(path: str) -> str:
     if day:
         file, variable = cube_parts(path)
         return " ".join(filter(None, (os.path.basename(file.rstrip("/\\")), variable, day)))
+    if item := split_item(path)[1]:
+        return item
     folder, name = os.path.split(plain.rstrip("/\\"))
     if not folder and (name in (os.curdir, os.pardir) or METADATA.fullmatch(name)):
         folder, name = os.path.split(os.path.abspath(plain))

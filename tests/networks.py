@@ -171,6 +171,28 @@ def write_far_seeing_model(path, **facts):
     return path
 
 
+def write_embedding_model(path, last=None, count=6):
+    """A model file that embeds two bands pixel by pixel in two parts, as an encoder does; where `last` is given, the last number is that."""
+    rng, half = np.random.default_rng(5), count // 2
+    weights = {f"w{part}": (rng.normal(0, 0.001, (half, 2, 1, 1))) for part in (0, 1)} | {"b0": np.zeros(half), "b1": np.full(half, -0.3)}
+    nodes = [helper.make_node("Conv", ["image", f"w{part}", f"b{part}"], [f"c{part}"]) for part in (0, 1)]
+    nodes += [helper.make_node("Tanh", [f"c{part}"], [f"t{part}"]) for part in (0, 1)]
+    parts = ["t0", "t1"]
+    if last is not None:
+        weights |= {"set": np.where(np.arange(half) == half - 1, last, 0)[:, None, None], "kept": (np.arange(half) < half - 1)[:, None, None]}
+        nodes += [helper.make_node("Mul", ["t1", "kept"], ["m1"]), helper.make_node("Add", ["m1", "set"], ["n1"])]
+        parts = ["t0", "n1"]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", bands, "y", "x"]) for name, bands in (("image", 2), ("embedding", count))]
+    graph = helper.make_graph([*nodes, helper.make_node("Concat", parts, ["embedding"], axis=1)], "network", ports[:1], ports[1:],
+                              [numpy_helper.from_array(np.asarray(values, np.float32), name) for name, values in weights.items()])
+    target = {"sensor": "emb_0123abcd", "preset": "generic", "bands": [
+        band(f"emb_0123abcd_{number:03d}", 0.0, unit="unknown", std=0.5, scale=1.0, minimum=-1.0, maximum=1.0, p001=-1.0, p999=1.0)
+        for number in range(1, count + 1)]}
+    package.write(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+                  description(("B02", "B03"), (), task="embedding", target=target, synthetic=True, block=64, small_block=32, halo=8), path)
+    return path
+
+
 def corrupted(path, target):
     """A copy of a model file with one weight changed."""
     model = onnx.load(path)

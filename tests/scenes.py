@@ -37,6 +37,15 @@ def write_raster(path: Path, bands: np.ndarray, *, crs: str | None = UTM, nodata
     return path
 
 
+def south_up(image, folder):
+    """The raster once more in another folder, with its rows stored from south to north."""
+    with rasterio.open(image) as source:
+        profile, values, names = source.profile, source.read(), source.descriptions
+        transform = source.transform @ rasterio.Affine.translation(0, source.height) @ rasterio.Affine.scale(1, -1)
+    return write_raster(folder / image.name, values[:, ::-1], crs=profile["crs"], nodata=profile["nodata"], transform=transform,
+                        names=[name or "" for name in names])
+
+
 def two_halves(folder):
     """Left half B02 = 1000, right half 2000; 96 x 96 px of 10 m. `two_halves_model` tells the halves apart."""
     values = np.full((1, 96, 96), 1000, np.uint16)
@@ -120,6 +129,11 @@ def land(folder):
     noise = np.random.default_rng(1).normal(0, 50, (2, 256, 256))
     bands = np.where(crop, np.array([2000, 3000])[:, None, None], np.array([300, 4000])[:, None, None]) + noise
     return write_raster(folder / "land.tif", bands.astype(np.uint16), names=["B04", "B08"])
+
+
+def land_again(folder):
+    """`land` in a file of its own."""
+    return Path(land(folder)).rename(folder / "land_again.tif")
 
 
 def _fields(**columns):
@@ -206,6 +220,17 @@ def land_run(folder):
               "learning_rate": 0.003, "device": "cpu", "output": str(folder / "land_run")}
     JOBS["finetune"].from_values(values).run(SILENT)
     return folder / "land_run"
+
+
+def land_runs(folder):
+    """Boosted trees of two seeds on `land_dataset`, a regression on the same, and the model of all three."""
+    dataset, made = str(land_dataset(folder)), folder / "land_runs"
+    for name, values in {"first": {"approach": "boosting"}, "second": {"approach": "boosting", "seed": 2}, "regression": {"approach": "statistics"},
+                         "network": {"approach": "network", "encoder": "tu-test_resnet", "epochs": 1, "device": "cpu"}}.items():
+        JOBS["finetune"].from_values({"dataset": dataset, "output": str(made / name), **values}).run(SILENT)
+    others = [str(made / name / "run.json") for name in ("second", "regression")]
+    JOBS["export_model"].from_values({"run_folder": str(made / "first"), "more_runs": others, "output": str(made / "members.onnx")}).run(SILENT)
+    return made
 
 
 def simple_run(folder):

@@ -105,6 +105,12 @@ def cover_places_of_crop(folder):
     return _points(folder / "of_crop.gpkg", rows, cols, code=np.ones(60, int))
 
 
+def cover_places_all_right(folder):
+    """Places on `cover_map` of which the reference says what the map says: 40 of crop, 20 of forest."""
+    rows, cols, _ = _places()
+    return _points(folder / "right.gpkg", rows, cols, code=np.repeat([1, 2], [40, 20]))
+
+
 def cover_places_of_others(folder):
     """`cover_places` of which two are water, which `cover_map` does not have."""
     rows, cols, truth = _places()
@@ -188,6 +194,14 @@ def later_map(folder):
     """A map of the ground of `cover_map` in which ten more columns are forest."""
     path = write_raster(folder / "later.tif", np.where(np.arange(SIDE)[None] < 50, 1, 2).astype(np.uint8).repeat(SIDE, 0), nodata=255)
     (folder / "later.tif.aux.xml").write_text(raster_attributes(COVER), encoding="utf-8")
+    return path
+
+
+def turned_map(folder):
+    """`cover_map` with its classes numbered the other way round."""
+    path = write_raster(folder / "turned.tif", 3 - cover_values(), nodata=255)
+    turned = [ClassInfo(3 - row.value, row.name, row.color) for row in COVER]
+    (folder / "turned.tif.aux.xml").write_text(raster_attributes(sorted(turned, key=lambda row: row.value)), encoding="utf-8")
     return path
 
 

@@ -3,6 +3,7 @@
 import geopandas
 import numpy as np
 import pandas
+import rasterio
 import rasterio.transform
 import shapely
 from rasterio.features import rasterize
@@ -60,6 +61,25 @@ def crop_season(folder):
     (folder / "no_class.csv").write_text("crop,group\ngrass,meadow\n")
     (folder / "dates.csv").write_text("file,date\n" + "".join(f"S2_{day}.tif,{day}\n" for day in DAYS[:2]))
     return folder
+
+
+def noisy_season(folder, factor=1.0, times=1):
+    """`crop_season` in a new folder, with noise, every second band multiplied by that, and each image so many times in each direction."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    crop_season(folder)
+    for day in DAYS:
+        with rasterio.open(folder / f"S2_{day}.tif") as image, rasterio.open(folder / f"SCL_{day}.tif") as mask:
+            values, classes = (np.tile(raster.read(), (1, times, times)) for raster in (image, mask))
+        changed = values * np.array([1.0, factor] * 5)[:, None, None] + rng.normal(0, 40, values.shape)
+        write_raster(folder / f"S2_{day}.tif", np.where(values, changed, 0).astype(np.uint16), names=BANDS, nodata=0)
+        write_raster(folder / f"SCL_{day}.tif", classes, resolution=20.0)
+    return folder
+
+
+def of_days(season):
+    """Images and masks of the four days as parameters of a job."""
+    return {name: [str(season / f"{kind}_{day}.tif") for day in DAYS] for name, kind in (("images", "S2"), ("masks", "SCL"))}
 
 
 def _parcels(shrink=0.0):

@@ -64,6 +64,11 @@ def ice_scene(folder):
     return _write(folder / "S1A_EW_20220503.tif", _bands(), ["HH", "HV", "incidence_angle"])
 
 
+def ice_timed(folder):
+    """The scene with its time of day in its name."""
+    return ice_scene(folder).rename(folder / "S1A_EW_20220503T080000.tif")
+
+
 def ice_pair(folder):
     """A folder with the bands of `ice_scene` in single files: HH.tif, HV.tif, IA.tif; HV_smaller.tif lacks ten columns, IA_coarse.tif
     has pixels of 400 m, IA_constant.tif is 32 everywhere, IA_radians.tif is in radians.
@@ -166,6 +171,16 @@ def ice_polygons(folder):
     return folder / "polygons.gpkg"
 
 
+def ice_optical(folder):
+    """Footprints of optical scenes as “Find scenes” writes them, in longitude and latitude: one of three columns of fields, of two and of one."""
+    (x, y), field = ICE_ORIGIN, 100 * ICE_PIXEL
+    shapes = [shapely.box(x + first * field, y - 3 * field, x + 3 * field, y) for first in range(3)]
+    frame = geopandas.GeoDataFrame({"acquired": ["2022-05-02T20:00:00Z", "2022-05-03T09:30:00Z", "2022-05-03T07:45:00Z"]}, geometry=shapes, crs=POLAR)
+    frame.geometry = frame.geometry.segmentize(field / 20)
+    frame.to_crs("OGC:CRS84").to_file(folder / "optical.gpkg")
+    return folder / "optical.gpkg"
+
+
 def ice_small_polygons(folder):
     """Polygons of 8 px."""
     ice_squares(size=8).assign(ice_kind=ice_kinds()).to_file(folder / "small.gpkg", layer="small")
@@ -253,3 +268,19 @@ def ice_two_fields(folder):
     fields["nothing"] = fields["nothing"].astype("object")
     fields.to_file(folder / "two_fields.gpkg", layer="two_fields")
     return folder / "two_fields.gpkg"
+
+
+def ice_chart_fast(folder):
+    """`ice_chart` of 3 May 2022, without land, in which thick ice is fast: rows 3, 6, 9 and 12."""
+    codes = [list(ICE_CODES[kind]) for kind in ice_kinds()]
+    for row in codes:
+        if row[2] == "93":
+            row[3] = row[6] = "08"
+    return _chart(folder, "chart_20220503", codes)
+
+
+def ice_fast_day(folder):
+    """`ice_scene` three days later, where HH is 4 dB brighter in the right half."""
+    bands = _bands()
+    bands[0, :, 200:] += 4
+    return _write(folder / "S1A_EW_20220506.tif", bands, ["HH", "HV", "incidence_angle"])

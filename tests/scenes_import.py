@@ -86,15 +86,6 @@ def aerial_classes(folder):
     return folder / "aerial"
 
 
-def sen12ms(folder):
-    """Two patches of SEN12MS in small: folders of land cover, Sentinel-1 and Sentinel-2."""
-    for part, bands, dtype in (("lc", 4, np.uint16), ("s1", 2, np.float32), ("s2", 13, np.uint16)):
-        (folder / "ROIs1158_spring" / f"{part}_1").mkdir(parents=True)
-        for number in (30, 31):
-            write_raster(folder / "ROIs1158_spring" / f"{part}_1" / f"ROIs1158_spring_{part}_1_p{number}.tif", np.ones((bands, 32, 32), dtype))
-    return folder / "ROIs1158_spring"
-
-
 def loveda(folder):
     """LoveDA in small: Train/Rural/ and Train/Urban/ with images_png/ and masks_png/."""
     for place in ("Rural", "Urban"):
@@ -154,19 +145,38 @@ def ben_patches(folder):
     """6 patches in s2/ and 5 of them in s1/, 4 km apart. Bands of 10 m are their number of the patch everywhere; bands of 20 m rise
     from left to right. Labels: `CORINE_LABELS`; the fifth has none of the 19 classes, the last no Sentinel-1."""
     for number, labels in enumerate(CORINE_LABELS):
-        west, name = ORIGIN[0] + 4000 * number, f"S2A_MSIL2A_20170613T101031_{number}_7"
+        name = f"S2A_MSIL2A_20170613T101031_{number}_7"
         known = {"labels": labels, "tile_source": "S2A_MSIL1C_20170613T101031.SAFE", "acquisition_date": "2017-06-13 10:10:31"}
-        for band in ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"):
-            size = 20 if band in ("B01", "B09") else 120 if band in ("B02", "B03", "B04", "B08") else 60
-            values = np.full((size, size), 100 + number) if size == 120 else np.arange(size) + np.zeros((size, 1), int) + 1
-            _patch_band(folder / "ben" / "s2" / name, band, values.astype(np.uint16), west, 1200 / size)
+        patch_of_optical(folder / "ben" / "s2" / name, number)
         _labels(folder / "ben" / "s2" / name, known)
         if number < 5:
             other = f"S1A_IW_GRDH_1SDV_20170613T165043_33UUP_{number}_7"
-            for band, value in (("VV", -10.0), ("VH", -17.5)):
-                _patch_band(folder / "ben" / "s1" / other, band, np.full((120, 120), value - number, np.float32), west, 10)
+            patch_of_radar(folder / "ben" / "s1" / other, number)
             _labels(folder / "ben" / "s1" / other, {"labels": labels, "corresponding_s2_patch": name, "acquisition_time": "2017-06-13T16:50:43"})
     return folder / "ben"
+
+
+def patch_of_optical(folder, number):
+    """Bands of 10 m are 100 + number everywhere; those of 20 and 60 m rise from left to right by 1 from pixel to pixel."""
+    for band in ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"):
+        size = 20 if band in ("B01", "B09") else 120 if band in ("B02", "B03", "B04", "B08") else 60
+        values = np.full((size, size), 100 + number) if size == 120 else np.arange(size) + np.zeros((size, 1), int) + 1
+        _patch_band(folder, band, values.astype(np.uint16), ORIGIN[0] + 4000 * number, 1200 / size)
+
+
+def patch_of_radar(folder, number):
+    """VV is −10 − number, VH −17.5 − number."""
+    for band, value in (("VV", -10.0), ("VH", -17.5)):
+        _patch_band(folder, band, np.full((120, 120), value - number, np.float32), ORIGIN[0] + 4000 * number, 10)
+
+
+def ben_patches_with_lists(folder):
+    """`ben_patches` with the published lists of clouds (patch 0) and snow (0 and 3), and of the split, in which these are not."""
+    root = ben_patches(folder)
+    names = [f"S2A_MSIL2A_20170613T101031_{number}_7" for number in range(6)]
+    for file, numbers in (("patches_with_cloud_and_shadow", (0,)), ("patches_with_seasonal_snow", (0, 3)), ("train", (2,)), ("test", (1, 5))):
+        (root / f"{file}.csv").write_text("".join(f"{names[number]}\n" for number in numbers))
+    return root
 
 
 def bigearthnet_strange_label(folder):
@@ -315,20 +325,21 @@ def timesen2crop_zip(folder):
 
 def ben_dataset(folder):
     """`ben_patches` imported with 19 classes, all for training."""
-    return _imported(folder, source=str(ben_patches(folder)), validation_share=0, test_share=0)
+    return imported_dataset(folder, source=str(ben_patches(folder)), validation_share=0, test_share=0)
 
 
 def rgb_dataset(folder):
     """`eurosat_rgb_zip` imported: 30 images that do not say where they lie."""
-    return _imported(folder, archive=str(eurosat_rgb_zip(folder)))
+    return imported_dataset(folder, archive=str(eurosat_rgb_zip(folder)))
 
 
 def pairs_dataset(folder):
     """`image_pairs` imported: 16 tiles, each a scene of its own."""
-    return _imported(folder, source=str(image_pairs(folder)), preset="sentinel2_l2a", validation_share=0)
+    return imported_dataset(folder, source=str(image_pairs(folder)), preset="sentinel2_l2a", validation_share=0)
 
 
-def _imported(folder, **values):
+def imported_dataset(folder, **values):
+    """What the importer makes of a folder."""
     JOBS["import_dataset"].from_values({**values, "output": str(folder / "imported")}).run(SILENT)
     return folder / "imported"
 

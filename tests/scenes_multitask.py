@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 
@@ -46,11 +47,13 @@ def sharing(folder):
 
     `discs` and `more_discs` have labels of pixels, `whole` and `several` of tiles; `unlabelled` has none, `turned` holds the same tiles with
     the bands the other way round, and `offset` stores them 1000 higher. `two_tiles`, `radar`, `four_bands`, `unitless` and `series` do not fit.
+    `copied` is `discs` once more.
     """
     for name, facts in {"discs": {}, "more_discs": {"seed": 5}, "four_bands": {"bands": 4},
                         "two_tiles": {"count": 2, "seed": 7, "splits": ["training", "validation"]}}.items():
         write_dataset(folder / name, size=SIDE, **facts)
         change(folder / name, lambda description, name=name: description.update(name=name))
+    shutil.copytree(folder / "discs", folder / "copied")
     write_scenes(folder / "whole", size=SIDE, count=24)
     write_scenes(folder / "several", size=SIDE, count=24, task="multilabel", seed=1)
     for name in ("whole", "several"):

@@ -67,3 +67,8 @@ def ice_one_band(folder):
     with rasterio.open(folder / "ice_one_band.tif", "w", **profile) as target:
         target.write(like, 1)
     return folder / "ice_one_band.tif"
+
+
+def ice_one_band_again(folder):
+    """`ice_one_band` in a file of its own."""
+    return ice_one_band(folder).rename(folder / "ice_one_band_again.tif")

@@ -79,3 +79,15 @@ def encoder_of_land(folder):
     write_encoder(str(made), build_encoder("tu-test_resnet", 2).state_dict(), {
         "method": "barlow twins", "encoder": "tu-test_resnet", "sensor": "image", "preset": "generic", "bands": bands, "resolution_m": [10.0, 10.0]})
     return made
+
+
+def encoder_of_radar(folder):
+    """The same encoder for VV and VH."""
+    import json
+
+    made = encoder_of_land(folder)
+    card = json.loads((made / "encoder.json").read_text(encoding="utf-8"))
+    for band, name in zip(card["bands"], ("VV", "VH"), strict=True):
+        band["name"] = name
+    (made / "encoder.json").write_text(json.dumps(card), encoding="utf-8")
+    return made

@@ -10,7 +10,7 @@ from eo_pretrain_qgis.jobs.spec import REQUIRED
 def settings(job, **given):
     """The settings of a training job: the values that are given, and its defaults."""
     kind, usual = METHODS[job][0], {name: param.default for name, param in JOBS[job].parameters().items()}
-    rest = {field.name: usual[field.name] for field in fields(kind) if field.name not in given}
+    rest = {field.name: usual[field.name] for field in fields(kind) if field.name in usual and field.name not in given}
     return kind(**given, **{name: None if value is REQUIRED else value for name, value in rest.items()})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eo_pretrain_qgis import claims, process_identity
+from eo_pretrain_qgis import claim_file, claims, process_identity
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.outputs import new_file, new_folder, scratch_file, settled
 
@@ -55,11 +55,19 @@ def names(folder):
 
 def forged(folder, **changed):
     """A claim on map.tif of a process that is gone, or as `changed` says."""
-    record = {"format": claims.FORMAT, "version": 1, "id": "x", "job": "finetune", "request": "", "output": "map.tif",
+    record = {"format": claim_file.FORMAT, "version": 1, "id": "x", "job": "finetune", "request": "", "output": "map.tif",
               "since": "2026-01-01T00:00:00Z", **process_identity.own(), "process": 2**22 + 1, "started": 5, "parts": [], **changed}
     place = folder / "map.tif.claim"
     place.write_text(json.dumps(record))
     return place
+
+
+def test_what_was_left_of_a_name_with_a_line_break_goes_too(folder):
+    part = folder / "a\nmap.tif.0123456789abcdef.part"
+    part.write_text("part")
+    forged(folder, parts=[part.name])
+    with claims.taken(settled(folder / "map.tif"), "predict_map"):
+        assert names(folder) == ["map.tif.claim"]
 
 
 def test_a_second_job_is_refused_and_told_which_one_writes(folder, holder):
@@ -112,6 +120,47 @@ def test_who_saw_a_job_die_clears_up_after_it(folder, holder, mine):
     claims.clear(target, "id-of-job")
     assert len(names(folder)) == 6
     assert mine()
+
+
+KEEPER = HOLDER.replace("claims.part(sys.argv[1]) as part,", "claims.part(sys.argv[1], main=False, kept=True) as part,")
+
+
+@pytest.mark.parametrize(("asked", "given"), [("asked", True), ("something else", False), ("", False)])
+def test_a_kept_part_is_given_to_who_asks_for_the_same(folder, mine, asked, given):
+    assert not claims.keeps(settled(folder / "map.tif"))
+    process = subprocess.Popen([sys.executable, "-c", KEEPER.format(root=str(ROOT)), settled(folder / "map.tif")], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+    kept = json.loads((folder / "map.tif.claim").read_text())["kept"]
+    assert claims.clear(settled(folder / "map.tif"), "id-of-job", died=True)
+    told = []
+    with claims.taken(settled(folder / "map.tif"), "predict_map", asked, tell=told.append):
+        assert claims.keeps(settled(folder / "map.tif")) == bool(asked)
+        assert json.loads((folder / "map.tif.claim").read_text())["kept"] == (kept if given else [])
+        with claims.part(settled(folder / "map.tif"), main=False, kept=True) as part:
+            assert ([os.path.basename(part)] == kept) == given
+            assert os.path.exists(part) == given
+            Path(part).write_text("more")
+        assert os.path.exists(part)
+    assert not os.path.lexists(part)
+    assert len(told) == (not given)
+    assert mine()
+    assert len(names(folder)) == 6
+
+
+@pytest.mark.parametrize("kept", [["../victim.txt"], ["victim.txt"], "victim.txt", [7, None], ["sub/a.0123456789abcdef.part"],
+                                  ["link.0123456789abcdef.part"], ["unlisted.0123456789abcdef.part"], {}])
+def test_a_claim_gives_no_file_away_that_is_no_part_of_its_own(folder, kept):
+    (folder / "victim.txt").write_text("precious")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.0123456789abcdef.part").write_text("part")
+    (folder / "unlisted.0123456789abcdef.part").write_text("precious")
+    (folder / "link.0123456789abcdef.part").symlink_to(folder / "victim.txt")
+    forged(folder, request="asked", kept=kept, parts=["victim.txt", "../victim.txt", "sub/a.0123456789abcdef.part", "link.0123456789abcdef.part"])
+    with claims.taken(settled(folder / "map.tif"), "finetune", "asked"), claims.part(settled(folder / "map.tif"), main=False, kept=True) as part:
+        assert not os.path.exists(part)
+    assert (folder / "victim.txt").read_text() == (folder / "unlisted.0123456789abcdef.part").read_text() == "precious"
 
 
 def test_a_process_that_ends_by_force_clears_up_before(folder):

@@ -38,9 +38,12 @@ def test_every_job_is_a_command_and_explains_itself():
     (["predictmap"], "There is no job “predictmap”; did you mean “predict_map”?"),
     (["re-run", "job.json"], "There is no job “re-run”; did you mean “rerun”?"),
     (["xyz"], "There is no job “xyz”; choose one of: install_engine, "),
-    (["predict_map"], "“Model” (model) is missing. Give a value for it."),
-    (["create_sample", "--size", "small", "--output", "o"], "“Size in pixels of 10 m” (size) is 'small', but must be a number."),
+    (["predict_map"], "“Image” (images) is missing. Give a value for it."),
+    (["create_sample", "--size", "small", "--output", "o"], "“Size [px]” (size) is 'small', but must be a number."),
     (["create_sample", "--size", "300", "400", "--output", "o"], "“400” belongs to no option. Put --PARAMETER before a value, and quotes"),
+    (["create_sample", "--size=", "--output", "o"], "“Size [px]” (size) is empty. Give a value, or leave it out for its default, 1024."),
+    (["map_series", "--model", "m", "--images", "a.tif", "b.tif", "--images", "a.tif"], "“Images of the series” (images) names a.tif twice."),
+    (["describe_dataset", "--dataset", "/bin/true", "--output", "o.html"], "/bin/true is a file. Choose the folder it lies in."),
     (["create_sample", "--json", "/nowhere.json"], "/nowhere.json is not a JSON document"),
     (["rerun", "/nowhere/job.json"], "/nowhere/job.json is not a job.json of this plugin"),
 ])
@@ -80,7 +83,7 @@ def test_the_result_is_one_json_document_and_progress_goes_elsewhere(tmp_path):
     ran = call("check_engine", "--device", "cpu", "--output", tmp_path / "Größe.html", "--facts", tmp_path / "facts.json")
     result = json.loads(ran.stdout)
     assert ran.returncode == 0
-    assert result["device"] == "cpu (CPUExecutionProvider)"
+    assert result["device"] == "cpu (OpenVINO)"
     assert "Looking for the engine" in ran.stderr
     assert json.loads((tmp_path / "facts.json").read_text())["inference"]["largest_difference"] < 1e-5
     assert "One inference" in (tmp_path / "Größe.html").read_text(encoding="utf-8")
@@ -140,11 +143,10 @@ def test_a_record_does_not_go_on_in_a_folder_that_holds_something(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "mine.txt").touch()
     place = record(tmp_path, {"size": 256, "output": str(tmp_path / "made")}, "create_sample")
-    ran = call("rerun", place)
-    assert ran.returncode == 2
-    assert "is there already. Choose another name, or add --overwrite to let the job go on in that folder." in ran.stderr
-    ran = call("rerun", place, "--overwrite")  # the job itself refuses it
-    assert (ran.returncode, sorted(os.listdir(tmp_path / "made"))) == (1, ["mine.txt"])
+    for words in ((), ("--overwrite",)):  # which lets a job go on in a folder, and this one wants a new one
+        ran = call("rerun", place, *words)
+        assert (ran.returncode, sorted(os.listdir(tmp_path / "made"))) == (2, ["mine.txt"])
+        assert "“Sample folder” (output): The folder" in ran.stderr and "already holds files. Choose a new or empty folder." in ran.stderr
 
 
 @pytest.mark.parametrize("content", ['{"job": "check_engine", "values": []}', '{"job": ["a"], "values": {}}', "[" * 100000, '"x"', "\ufffe",
@@ -212,7 +214,7 @@ def test_a_second_signal_that_comes_with_the_first_is_no_second_wish(tmp_path):
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60)[1].endswith("Cancelled.\n")
+    assert process.communicate(timeout=60)[1].endswith("Cancelled. Nothing half-written was left behind.\n")
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
 
@@ -242,7 +244,7 @@ def test_an_interrupted_job_ends_with_130(number, tmp_path):
     process.send_signal(number)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 130
-    assert said.endswith("Cancelled.\n")
+    assert said.endswith("Cancelled. Nothing half-written was left behind.\n")
 
 
 def test_a_job_started_with_nohup_outlives_its_terminal(tmp_path):
@@ -270,8 +272,8 @@ def test_the_handbook_has_every_job_and_parameter(tmp_path):
 
 def test_the_handbook_has_every_ready_model():
     page = handbook.pages()["README.md"].split("## Ready models")[1]
-    assert "### Map from labels" in page and "`eopretrain:mapfromlabels`" in page and "Learns classes from labels drawn on images" in page
-    steps = page.split("### Pretrain and map")[1]
+    assert "</a>Map from labels\n" in page and "`eopretrain:mapfromlabels`" in page and "Learns classes from labels drawn on images" in page
+    steps = page.split("</a>Pretrain and map\n")[1].split("### ")[0]
     assert [line.split("#")[1].rstrip(")") for line in steps.splitlines() if line[:1].isdigit()] == [
         "create_pretraining_dataset", "pretrain_inpainting", "create_training_dataset", "finetune", "evaluate_model", "export_model", "predict_map"]
 

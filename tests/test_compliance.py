@@ -9,7 +9,7 @@ import yaml
 
 from eo_pretrain_qgis.errors import JobError
 from eo_pretrain_qgis.jobs import JOBS
-from eo_pretrain_qgis.jobs.spec import REQUIRED, Job
+from eo_pretrain_qgis.jobs.spec import LARGEST_VALUE, REQUIRED, Job
 
 GROUPS = ("0 Start here", "1 Prepare data", "2 Pretrain", "3 Train", "4 Map", "5 Assess")
 OWN_WORDS = set(dir(Job))
@@ -24,7 +24,7 @@ def some_values(job, folder):
     """A valid value for every required parameter."""
     (folder / "in").mkdir(exist_ok=True)
     made = {"raster": "image.tif", "vector": "fields.gpkg", "layer": "fields.gpkg", "attribute": "class", "text": "word", "integer": 1,
-            "number": 1.0, "weights": "catalogue:some", "folder": str(folder / "in"), "folder_output": str(folder / "out")}
+            "number": 1.0, "weights": "catalogue:imagenet_resnet18", "folder": str(folder / "in"), "folder_output": str(folder / "out")}
     values = {}
     for name, param in job.parameters().items():
         if param.kind in ("file", "file_output", "raster_output", "vector_output") and param.required:
@@ -33,6 +33,8 @@ def some_values(job, folder):
             if param.kind == "file":
                 Path(values[name]).touch()
         elif param.required:
+            if param.kind == "folder" and param.main_file:
+                (folder / "in" / param.main_file).touch()
             values[name] = [made[param.kind]] if param.multiple else made[param.kind]
     return values
 
@@ -69,6 +71,40 @@ def test_parameters_have_labels_and_sound_defaults(job):
             assert param.help.endswith((".", ":")), name
         if param.options and param.default in param.options:
             assert all(re.fullmatch(r"[a-z0-9_]+", word) for word in param.options), name
+
+
+#: Words that need no other words: names of types of numbers.
+NAMES = ("float32", "bfloat16", "float16")
+MOST_BASIC, MOST_SENTENCES = 9, 4
+UNIT = re.compile(r"\b(0|1|metres|degrees|units|standard deviations)\b")
+
+
+def test_dialogs_are_short(job):
+    """Inputs and outputs that are not advanced, counted together. What must be given is never advanced."""
+    shown = [name for name, param in job.parameters().items() if not param.advanced]
+    assert len(shown) <= MOST_BASIC, shown
+    assert all(name in shown for name, param in job.parameters().items() if param.required)
+
+
+def test_every_parameter_has_help_with_its_unit(job):
+    """A number that is neither a count nor a value of pixels has its unit in brackets, or its unit or range in the help."""
+    for name, param in job.parameters().items():
+        assert param.help, f"{name} has no help"
+        sentences = re.split(r"(?<=[.]) (?=[A-Z“0-9])", param.help)
+        assert len(sentences) <= MOST_SENTENCES, f"{name} has {len(sentences)} sentences of help"
+        if param.kind == "number" and param.minimum != -LARGEST_VALUE:
+            assert re.search(r"\[.+\]$", param.label) or UNIT.search(param.help), f"{name} has no unit"
+
+
+def test_choices_are_words_for_people(job):
+    for name, param in job.parameters().items():
+        for word, label in zip(param.options, param.labels, strict=True):
+            assert label != word or word in NAMES, f"{name} shows {word}"
+            assert len(label) <= 70 and not label.endswith("."), f"{name}: {label}"
+            assert re.match("[A-Z0-9]", label), f"{name}: {label}"
+        assert len(set(param.labels)) == len(param.labels), f"{name} has two words for one label"
+        for said in re.findall("“([^”]+)”", param.help):
+            assert said not in param.options, f"the help of {name} names {said}, which the dialog does not show"
 
 
 def test_every_number_has_limits(job):

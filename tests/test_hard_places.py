@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from eo_pretrain_qgis import claims, process_identity
+from eo_pretrain_qgis import claim_file, claims, process_identity
 from eo_pretrain_qgis.errors import EOPretrainError
 from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs.files import paths_of
 from eo_pretrain_qgis.jobs.record import run_job
-from eo_pretrain_qgis.jobs.spec import paths_of
 from eo_pretrain_qgis.progress import SILENT
 
 from .conftest import ROOT
@@ -100,7 +100,7 @@ def test_output_taken(job, made, folder):  # noqa: F811
     values = all_outputs(job, WORKING[job], made, folder)
     built = JOBS[job].from_values(values)
     first = built.output_paths()[-1]
-    record = {"format": claims.FORMAT, "version": 1, "id": "x", "job": "predict_map", "request": "", "since": "now", "parts": [],
+    record = {"format": claim_file.FORMAT, "version": 1, "id": "x", "job": "predict_map", "request": "", "since": "now", "parts": [],
               **process_identity.own(), "process": 1, "started": 0}
     place = Path(claims.place_of(first))
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Every case runs in this process; the first working and the first failing case of
 `qgis_process` with a JSON document.
 """
 
+import importlib
 import inspect
 import json
 import os
@@ -24,35 +25,9 @@ from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.progress import SILENT
 from eo_pretrain_qgis.worker import client
 
-from . import (
-    scenes,
-    scenes_assessment,
-    scenes_classes,
-    scenes_crops,
-    scenes_cubes,
-    scenes_embeddings,
-    scenes_fields,
-    scenes_ice,
-    scenes_import,
-    scenes_labelling,
-    scenes_landcover,
-    scenes_multitask,
-    scenes_points,
-    scenes_pretraining,
-    scenes_roads,
-    scenes_series,
-    scenes_squares,
-    scenes_topics,
-    scenes_translation,
-    scenes_two_sensors,
-    scenes_weights,
-)
-
 FILES = sorted((Path(__file__).parent / "jobs").glob("*.yaml"))
 CASES = [(path.stem, case) for path in FILES for case in yaml.safe_load(path.read_text(encoding="utf-8"))]
-SCENES = (scenes, scenes_assessment, scenes_classes, scenes_crops, scenes_cubes, scenes_embeddings, scenes_fields, scenes_ice, scenes_import,
-          scenes_labelling, scenes_landcover, scenes_multitask, scenes_points, scenes_pretraining, scenes_roads, scenes_series, scenes_squares,
-          scenes_topics, scenes_translation, scenes_two_sensors, scenes_weights)
+SCENES = [importlib.import_module(f"tests.{path.stem}") for path in sorted(Path(__file__).parent.glob("scenes*.py"))]
 MAKERS = {name: maker for module in SCENES for name, maker in inspect.getmembers(module, inspect.isfunction)
           if maker.__module__ == module.__name__ and list(inspect.signature(maker).parameters) == ["folder"]}
 

@@ -47,6 +47,12 @@ def test_pages_can_be_written_and_hold_no_tag_of_a_name():
         assert "<script>" not in page and "\x00" not in page
 
 
+def test_what_turns_text_round_is_seen():
+    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)):
+        assert writable(f"fo{chr(code)}rest") == escaped(f"fo{chr(code)}rest") == "fo\ufffdrest", hex(code)
+    assert writable("\u05d9\u05e2\u05e8\u200f") == "\u05d9\u05e2\u05e8\u200f", "a Hebrew name with a mark of its direction stays"
+
+
 @fuzzed(100)
 @given(st.lists(st.text(st.characters(), max_size=6), min_size=2, max_size=3))
 def test_fuzz_xml_is_well_formed(names):

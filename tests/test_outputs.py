@@ -46,3 +46,9 @@ def test_empty_folder_and_the_log_of_the_worker_are_fine(folder):
         (place / "dataset.json").write_text("{}", encoding="utf-8")
         (place / "inside").mkdir()
     assert names(folder) == ["dataset.json", "inside", "worker.log"]
+
+
+def test_a_copy_that_fills_the_disk_names_what_was_written(tmp_path):
+    """`shutil.copyfile` names both files, what is read first."""
+    with pytest.raises(DataError, match=r"^The disk is full while writing .*given\. Free some space"), new_folder(tmp_path / "given") as folder:
+        raise OSError(errno.EFBIG, "File too large", str(tmp_path / "mine.bin"), None, str(folder / "weights.bin"))

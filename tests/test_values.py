@@ -1,11 +1,13 @@
 """How values from outside are read, kind by kind, and the sentences that refuse them."""
 
+import json
+import os
 from dataclasses import dataclass
 
 import pytest
 
 from eo_pretrain_qgis.errors import JobError
-from eo_pretrain_qgis.jobs import spec
+from eo_pretrain_qgis.jobs import JOBS, files, spec
 from eo_pretrain_qgis.jobs.prepare_data.create_training_dataset import CreateTrainingDataset
 
 
@@ -15,6 +17,9 @@ class Example(spec.Job):
 
     image: dict = spec.raster("Image", optional=True)
     several: list = spec.rasters("Images", optional=True)
+    labels: list = spec.layers("Labels", optional=True)
+    masks: list = spec.rasters("Masks", optional=True, repeats=True)
+    tables: list = spec.files("Tables", optional=True)
     count: int = spec.integer("Count", default=None, minimum=1, maximum=9)
     rate: float = spec.number("Rate", default=0.5, minimum=0)
     free: float = spec.pixel_value("Free")
@@ -22,11 +27,15 @@ class Example(spec.Job):
     note: str = spec.text("Note", default=None)
     fields: dict = spec.vector("Fields", optional=True)
     flag: bool = spec.boolean("Flag")
-    word: str = spec.choice("Word", ("one", "two"), default="one")
+    word: str = spec.choice("Word", {"one": "The first", "two": "The second"}, default="one")
+    finer: str = spec.choice("Finer", ("1", "2", "4"), default="1")
     area: dict = spec.extent("Area", optional=True)
     table: list = spec.classes("Table", optional=True)
     model: str = spec.file("Model", extension="onnx", optional=True)
+    trained: str = spec.file("Trained", "onnx", "bundled", words=("bundled", "none"))
     start: str = spec.weights("Start", optional=True)
+    drawn: int = spec.integer("Drawn", default=5, optional=True)
+    kept: str = spec.text("Kept", default="all")
     output: str = spec.raster_output(optional=True)
     other: str = spec.raster_output("Other", optional=True)
 
@@ -44,12 +53,24 @@ class Example(spec.Job):
     ({"rate": 0}, "rate", 0.0),
     ({"rate": None}, "rate", 0.5),
     ({"flag": "yes"}, "flag", True),
+    ({"word": 1}, "word", "two"),
+    ({"word": "0"}, "word", "one"),
+    ({"finer": "2"}, "finer", "2"),
+    ({"finer": 2}, "finer", "2"),
     ({"flag": False}, "flag", False),
     ({"area": "1,3,2,4 [EPSG:4326]"}, "area", {"box": [1, 2, 3, 4], "crs": "EPSG:4326"}),
     ({"area": "1,3,2,4"}, "area", {"box": [1, 2, 3, 4], "crs": ""}),
     ({"table": [["1", "water", "#0000ff"]]}, "table", [{"value": "1", "name": "water", "color": "#0000ff"}]),
-    ({"start": "catalogue:resnet18"}, "start", "catalogue:resnet18"),
+    ({"start": "catalogue:imagenet_resnet18"}, "start", "catalogue:imagenet_resnet18"),
     ({"start": {"path": "/"}}, "start", "/"),
+    ({}, "trained", "bundled"),
+    ({}, "drawn", 5),
+    ({"drawn": ""}, "drawn", None),
+    ({"drawn": None}, "drawn", None),
+    ({"count": ""}, "count", None),
+    ({"several": ""}, "several", None),
+    ({"kept": None}, "kept", "all"),
+    ({"trained": "none"}, "trained", "none"),
     ({"table": '[{"value": 2}]'}, "table", [{"value": "2", "name": "2", "color": ""}]),
     ({"table": [[1, "two\nlines"]]}, "table", [{"value": "1", "name": "two lines", "color": ""}]),
     ({"image": {"path": "a.tif", "nodata": [[0], None, [1.5]], "crs": None}}, "image", {"path": "a.tif", "nodata": [[0], [], [1.5]]}),
@@ -72,6 +93,11 @@ def test_reads(values, name, expected):
     ({"count": "many"}, "must be a number"),
     ({"count": True}, "must be a number"),
     ({"rate": "nan"}, "must be a finite number"),
+    ({"rate": ""}, "“Rate” (rate) is empty. Give a value, or leave it out for its default, 0.5."),
+    ({"flag": ""}, "“Flag” (flag) is empty. Give a value, or leave it out for its default, False."),
+    ({"word": ""}, "“Word” (word) is empty. Give a value, or leave it out for its default, one."),
+    ({"trained": ""}, "“Trained” (trained) is empty. Give a value, or leave it out for its default, bundled."),
+    ({"kept": ""}, "“Kept” (kept) is empty. Give a value, or leave it out for its default, all."),
     ({"rate": -1}, "must be at least 0"),
     ({"flag": "perhaps"}, "must be true or false"),
     ({"word": "three"}, "“Word” (word) is 'three', but must be one of: one, two."),
@@ -82,10 +108,15 @@ def test_reads(values, name, expected):
     ({"table": [["1", "a", ""], ["1", "b", ""]]}, "row 2 has the value '1', which stands in row 1 already. Give each value once."),
     ({"table": [["", "a", ""]]}, "row 1 has no value (its name is 'a'). Write the value that the class has in the labels"),
     ({"model": "nowhere.onnx"}, "there is no file nowhere.onnx"),
+    ({"trained": "nothing"}, "“Trained” (trained): there is no file nothing. Choose an existing file."),
     ({"start": "nowhere.pth"}, "there is no file or folder nowhere.pth. Choose a file of weights, the folder of a run, or catalogue:"),
     ({"start": __file__}, "must end in .safetensors or .pth"),
     ({"start": 7}, "must be a file of weights, the folder of a run, or catalogue: and a name"),
     ({"output": "map.png"}, "map.png must end in .tif"),
+    ({"output": "/vsimem/map.tif"}, "“Map” (output): /vsimem/map.tif is no place on a disk, and results are written to disks alone. Choose a path"),
+    ({"output": "/vsizip/a.zip/map.tif"}, "is no place on a disk"),
+    ({"output": "S3://bucket/map.tif"}, "S3://bucket/map.tif is no place on a disk"),
+    ({"output": "file:///tmp/map.tif"}, "is no place on a disk"),
     ({"image": "a.tif", "output": "a.tif"}, "“Map” and “Image” are the same file, a.tif"),
     ({"output": "a.tif", "other": "a.tif"}, "are the same file"),
     ({"seed": 2**32}, "“Seed” (seed) is 4294967296, but must be between 0 and 4294967295."),
@@ -102,6 +133,12 @@ def test_reads(values, name, expected):
     ({"flag": 10**5000}, "must be true or false"),
     ({"flag": 2}, "must be true or false"),
     ({"word": ["one", "two"]}, "must be one of"),
+    ({"word": 2}, "“Word” (word) is 2, but must be one of: one, two."),
+    ({"word": -1}, "must be one of"),
+    ({"word": True}, "must be one of"),
+    ({"word": "9" * 5000}, "must be one of"),
+    ({"word": 10**5000}, "must be one of"),
+    ({"finer": 0}, "must be one of: 1, 2, 4."),
     ({"word": {}}, "must be one of"),
     ({"word": "x" * 10_000}, "must be one of"),
     ({"note": [""]}, "is [''], but must be a value, or left out."),
@@ -110,6 +147,8 @@ def test_reads(values, name, expected):
     ({"note": True}, "is True, but must be text."),
     ({"note": 10**5000}, "but must be text."),
     ({"note": "a\x00b"}, "which holds the character U+0000. Leave it out."),
+    ({"note": "a\u202eb"}, "which holds the character U+202E. Leave it out."),
+    ({"image": {"path": "a.tif", "name": "a\u2066b"}}, "which holds the character U+2066. Leave it out."),
     ({"note": "a" * 10_000}, "has 10000 characters, beginning with"),
     ({"note": "a\udc80b"}, "is 'a\\udc80b', a name that is not UTF-8. Rename"),
     ({"image": "a\x00.tif"}, "holds the character U+0000"),
@@ -177,6 +216,71 @@ def test_refuses(values, sentence):
         Example.from_values(values)
     assert sentence in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+def called(path, name, how):
+    """`path` by another name: in another spelling, through a link, or as a second name of the same file."""
+    if how == "spelling":
+        return path.parent / ".." / path.parent.name / path.name
+    other = path.parent / name
+    other.symlink_to(path) if how == "link" else os.link(path, other)
+    return other
+
+
+@pytest.mark.parametrize("how", ["spelling", "link", "second name"])
+@pytest.mark.parametrize("name", ["several", "labels", "tables"])
+def test_one_file_twice_in_a_list_is_refused(folder, name, how):
+    first, other = folder / "a.tif", folder / "b.tif"
+    for path in (first, other):
+        path.write_text(path.name)
+    assert len(getattr(Example.from_values({name: [str(first), str(other)]}), name)) == 2
+    again = called(first, "c.tif", how)
+    with pytest.raises(JobError) as caught:
+        Example.from_values({name: [str(first), str(other), str(again)]})
+    assert str(caught.value).endswith(f"({name}) names one file twice, as {first} and as {again}. Give each file once.")
+    with pytest.raises(JobError, match=r"\) names .*a\.tif twice\. Give each file once\."):
+        Example.from_values({name: [str(first), str(first)]})
+
+
+def test_letters_that_the_disk_takes_for_the_same_name_one_file(folder, monkeypatch):
+    """As on Windows and macOS, where a.tif and A.TIF are one file."""
+    there, stat = folder / "a.tif", os.stat
+    there.touch()
+    monkeypatch.setattr(files.os, "stat", lambda path: stat(str(path).lower().replace(str(folder).lower(), str(folder))))
+    with pytest.raises(JobError, match=r"names one file twice, as .*a\.tif and as .*A\.TIF\."):
+        Example.from_values({"several": [str(there), str(folder / "A.TIF")]})
+
+
+@pytest.mark.parametrize(("name", "listed"), [
+    ("masks", ["{a}", "{a}"]),
+    ("several", ["{a}|date=2019-04-05", "{a}|date=2019-04-10"]),
+    ("several", ["/vsicurl/https://example.org/a.tif", "/vsicurl/https://example.org/A.tif"]),
+    ("labels", [{"path": "{a}", "layer": "east"}, {"path": "{a}", "layer": "west"}]),
+    ("labels", [{"path": "{a}", "categories": {"band": 1}}, {"path": "{a}", "categories": {"band": 2}}]),
+])
+def test_what_differs_in_one_file_may_be_given_together(folder, name, listed):
+    (folder / "a.tif").touch()
+    given = json.loads(json.dumps(listed).replace("{a}", str(folder / "a.tif")))
+    assert len(getattr(Example.from_values({name: given}), name)) == 2
+
+
+@pytest.mark.parametrize(("name", "listed"), [
+    ("several", ["{a}|date=2019-04-05", "{a}|date=2019-04-05"]),
+    ("several", ["/vsicurl/https://example.org/a.tif"] * 2),
+    ("several", [{"path": "{a}", "nodata": [[0]]}, {"path": "{a}", "name": "again", "categories": {"band": 2}}]),
+    ("labels", [{"path": "{a}", "layer": "east"}, {"path": "{a}", "layer": "east", "name": "again"}]),
+])
+def test_the_same_in_one_file_is_refused(folder, name, listed):
+    (folder / "a.tif").touch()
+    with pytest.raises(JobError, match=r"twice\. Give each file once\."):
+        Example.from_values({name: json.loads(json.dumps(listed).replace("{a}", str(folder / "a.tif")))})
+
+
+def test_only_lists_that_go_with_another_list_may_repeat():
+    found = {f"{job} {name}" for job, kind in JOBS.items() for name, param in kind.parameters().items() if param.multiple and param.repeats}
+    lists = {"cloud_masks", "second_cloud_masks", "masks", "hv", "incidence_layers"}
+    assert {place for place in found if place.split()[1] not in lists} == {"create_field_dataset second_images"}
+    assert not any(JOBS[job].parameters()["images"].repeats for job in JOBS if "images" in JOBS[job].parameters())
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

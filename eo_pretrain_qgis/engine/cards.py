@@ -11,10 +11,14 @@ from msgspec import Meta
 
 from ..errors import DataError, listed
 from .rasters.sensors import PRESETS, Band
-from .records import ClassValue, ColourOrNone, Finite, Name, PlainName, Positive, differ, shown, worded
+from .records import LARGEST, ClassName, ClassValue, ColourOrNone, Finite, Name, PlainName, Positive, differ, one_spelling, shown, worded
 
 #: Types of pixels; those of NumPy, in the order of the machine.
+#: Pixels of the grid along the edge of a pixel of the image, see `rasters.finer`.
+Finer = Annotated[int, Meta(ge=2, le=8)]
 PixelType = Annotated[str, worded("u?int(8|16|32|64)|float(32|64)", "a type of pixels such as uint16")]
+#: A longitude or latitude, also one beyond 180°.
+Degree = Annotated[float, Meta(ge=-720, le=720)]
 #: Label of what has no class.
 IGNORE = 255
 #: Key of `sensors.PRESETS`.
@@ -29,15 +33,19 @@ class ClassInfo:
     """A class: the value maps will hold (0 to 254), its name and its colour as ``#rrggbb``, empty where it has none of its own."""
 
     value: ClassValue
-    name: Name
+    name: ClassName
     color: ColourOrNone
+
+    def __post_init__(self) -> None:
+        """Names of all sources are compared with each other and with labels, so they have one spelling."""
+        object.__setattr__(self, "name", one_spelling(self.name))
 
 
 @dataclass(frozen=True)
 class SensorInfo:
     """The images of one sensor: `nodata` fills every band of a pixel without a measurement; None stands for NaN.
 
-    Its name becomes a part of the names of files.
+    Its name becomes a part of the names of files. `finer`: they were resampled so when they were read; None of images as they are.
     """
 
     name: PlainName
@@ -45,6 +53,7 @@ class SensorInfo:
     dtype: PixelType
     nodata: int | Nodata | None
     bands: Annotated[tuple[Band, ...], Meta(min_length=1, max_length=10_000)]
+    finer: Finer | None = None
 
     def valid(self, images: np.ndarray) -> np.ndarray:
         """Which pixels of images (n, band, y, x) were measured: bool (n, y, x); of series (n, date, band): bool (n, date); of dated tiles
@@ -93,6 +102,23 @@ class InputBand(ModelBand):
     centre: Finite
     spread: Positive
     slope: Finite = 0.0
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """Where and when the images were taken that something learned from.
+
+    Attributes:
+        boxes: west, south, east, north of scenes, or of places [degree]; longitudes go on beyond 180°. None where nothing is known.
+        dates: days of acquisition such as 2020-05-31, rising.
+        sensors: names, or how their values are stored, in words.
+        hectares: ground under all samples [ha]; 0 of points, and where nothing is known.
+    """
+
+    boxes: Annotated[tuple[tuple[Degree, Degree, Degree, Degree], ...], Meta(max_length=1_000)] = ()
+    dates: Annotated[tuple[Name, ...], Meta(max_length=100_000)] = ()
+    sensors: Annotated[tuple[Name, ...], Meta(max_length=1_000)] = ()
+    hectares: Annotated[float, Meta(ge=0, le=LARGEST)] = 0.0
 
 
 #: The same day of a crop year is counted as this much more in leap years, and when series are moved by whole years.
@@ -156,6 +182,7 @@ class Input:
         axes: "byx" of tiles, "tb" of a series of dates of one place, "tbyx" of a series of tiles.
         optional: the network can do without it.
         season: of series, the days that they are brought to; None where no date is clear.
+        finer: see `SensorInfo`.
     """
 
     name: PlainName
@@ -165,6 +192,7 @@ class Input:
     axes: Axes = "byx"
     optional: bool = False
     season: SeriesDays | None = None
+    finer: Finer | None = None
 
     def __post_init__(self) -> None:
         differ([band.name for band in self.bands], "the band")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import EOPretrainError
+from ..markup import TURNING
 
 #: Nested deeper than anything we write, and far less than copying or writing such values could take.
 DEEPEST = 60
@@ -36,6 +38,8 @@ def worded(pattern: str, words: str, max_length: int | None = None) -> Meta:
 #: What people read: of a class, a band, a dataset.
 Name = Annotated[str, worded(f"[^{_CONTROL}]*", "a text without control characters", max_length=1000)]
 FilledName = Annotated[str, worded(f"[^{_CONTROL}]+", "a text, not empty and without control characters", max_length=1000)]
+#: Of a class, which stands in legends beside others.
+ClassName = Annotated[str, worded(f"[^{_CONTROL}{TURNING}]*", "a text without control characters", max_length=1000)]
 #: A name that is safe as a part of a file's name on every system.
 PlainName = Annotated[str, worded(_PLAIN + r"(?<![\s.])", "a name that can be that of a file, without / \\ : and the like", max_length=100)]
 #: The name of one of several targets of a dataset or model, a part of the names of files and of outputs of a graph.
@@ -128,8 +132,16 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """A name from elsewhere without the control characters that no record of ours takes; they become spaces."""
-    return re.sub(f"[{_CONTROL}]+", " ", text)
+    """A name from elsewhere without the control characters, also those that turn text round, that no record of ours takes; they become spaces."""
+    return re.sub(f"[{_CONTROL}{TURNING}]+", " ", text)
+
+
+def one_spelling(text: str) -> str:
+    """A name as it is compared with others: letters with marks as one character each (Unicode NFC, as not every system writes them), single spaces.
+
+    So two names that look alike on a screen are one.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def differ(names: list[str], what: str) -> None:

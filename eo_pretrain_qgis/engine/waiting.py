@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 from ..progress import Progress
 
-HEARTBEAT_SECONDS = 0.5
+HEARTBEAT_SECONDS, HALFWAY_SECONDS = 0.5, 15.0
 #: A call is asked to stop this often and this many times, then left to itself.
 STOP_SECONDS, STOP_TRIES = 0.1, 10
 T = TypeVar("T")
 
 
-def patiently(work: Callable[[], T], stop: Callable[[], None], progress: Progress, fraction: float, text: str) -> T:
+def patiently(work: Callable[[], T], stop: Callable[[], None], progress: Progress, fraction: float, text: str, reach: float = 0) -> T:
     """What `work` gives; the report hears of it twice a second, and may cancel it.
 
     Args:
@@ -25,12 +26,14 @@ def patiently(work: Callable[[], T], stop: Callable[[], None], progress: Progres
         progress: see above.
         fraction: told to it.
         text: told to it.
+        reach: the fraction creeps on by at most so much, half of it in the first `HALFWAY_SECONDS`, for nobody knows how far the call is.
     """
+    began = time.monotonic()
     pool = ThreadPoolExecutor(1, thread_name_prefix="patient")
     running = pool.submit(work)
     try:
         while not wait([running], HEARTBEAT_SECONDS).done:
-            progress.at(fraction, text)
+            progress.at(fraction + reach * (1 - 0.5 ** ((time.monotonic() - began) / HALFWAY_SECONDS)), text)
     finally:
         for _ in range(STOP_TRIES):
             if running.done():
@@ -66,3 +69,19 @@ class PythonCall(Generic[T]):
         """Raises `Interrupted` in the thread of the call."""
         if self._thread is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(Interrupted))
+
+
+def in_background(work: Callable[[], T], progress: Progress, fraction: float, text: str, reach: float = 0) -> T:
+    """What a call gives that tells nothing meanwhile: the report hears of it twice a second, and may cancel it.
+
+    A single call of a library that is under way then is left to itself; it must let other threads run, as shapely, scipy and numpy do.
+
+    Args:
+        work: the call.
+        progress: see above.
+        fraction: told to it.
+        text: told to it.
+        reach: see `patiently`.
+    """
+    call = PythonCall(work)
+    return patiently(call, call.stop, progress, fraction, text, reach)

@@ -14,16 +14,23 @@ from .values import LARGEST_VALUE, limit_text
 
 KINDS = {
     "raster": "raster layer", "vector": "vector layer", "layer": "raster or vector layer", "attribute": "field", "integer": "whole number",
-    "number": "number", "boolean": "true or false", "text": "text", "choice": "one word", "extent": "xmin,xmax,ymin,ymax [EPSG:code]",
+    "number": "number", "boolean": "true or false", "text": "text", "choice": "one word",
+    "crs": "coordinate system, such as EPSG:32633", "extent": "xmin,xmax,ymin,ymax [EPSG:code]",
     "classes": "table of value, name, colour; or a CSV file", "file": "file", "folder": "folder",
     "weights": "file of weights, folder of a run, or catalogue:name", "raster_output": "new GeoTIFF",
     "vector_output": "new GeoPackage", "folder_output": "new folder", "file_output": "new file",
 }
 EXAMPLES = {
     "raster": "image.tif", "vector": "labels.gpkg", "layer": "labels.gpkg", "attribute": "class", "integer": "1", "number": "1",
-    "boolean": "true", "text": "text", "extent": "500000,510000,5000000,5010000 [EPSG:32633]", "classes": "classes.csv", "folder": "folder",
+    "boolean": "true", "text": "text", "crs": "EPSG:32633",
+    "extent": "500000,510000,5000000,5010000 [EPSG:32633]", "classes": "classes.csv", "folder": "folder",
     "weights": "encoder.safetensors",
     "raster_output": "map.tif", "vector_output": "areas.gpkg", "folder_output": "folder",
+}
+#: Parameters of examples, beside those that must be given, without which a call would do nothing.
+ALSO = {
+    "import_dataset": {"source": "folder"},
+    "find_scenes": {"area": EXAMPLES["extent"], "first_day": "2023-05-01", "last_day": "2023-09-30"},
 }
 CONTENTS = "README.md"
 WRITTEN_BY = "<!-- Written by `make docs` from the jobs in eo_pretrain_qgis/jobs; edit there. -->"
@@ -33,7 +40,8 @@ FIRST_LINES = f"""# The algorithms
 
 Each algorithm can be used from QGIS's toolbox, as a step of a model, with `qgis_process run eopretrain:…` and, without QGIS, with
 `python -m eo_pretrain_qgis …`. In QGIS a parameter's name is written in capitals, on the command line as `--name`. Where a parameter takes one of
-several words, give the word, not its number. The command line replaces a file that is there only with `--overwrite`.
+several words, give the word, or its place counted from 0 where the words are no numbers themselves. The command line replaces a file that is
+there only with `--overwrite`.
 
 Run `python -m eo_pretrain_qgis` in the folder that holds `eo_pretrain_qgis`: the checkout or, after an installation from the zip, `python/plugins` of
 the QGIS profile. `python` is that of the engine, which “Install the engine” reports (in a checkout `.engine/train/bin/python`).
@@ -71,6 +79,11 @@ def place(job: type[Job]) -> str:
     return f"{page_name(job.group)}#{job.name()}"
 
 
+def model_place(path: Path) -> str:
+    """Where a ready model stands in the handbook; its id is its file's name."""
+    return f"{CONTENTS}#{path.stem}"
+
+
 def summary(job: type[Job]) -> str:
     """The help of a job as plain paragraphs, with the engine it needs where that is the larger one."""
     paragraphs = [*(inspect.getdoc(job) or "").split("\n\n"), *([job.engine_words] if job.engine == "train" else [])]
@@ -83,9 +96,12 @@ def facts(param: Param) -> str:
     if param.minimum is not None and param.maximum not in (None, LARGEST_VALUE):
         known.append(f"{limit_text(param.minimum)} to {limit_text(param.maximum)}")
     if param.options:
-        known.append("one of " + ", ".join(param.options))
+        known.append("one of " + ", ".join(word if word == label else f"{word} ({label})"
+                                            for word, label in zip(param.options, param.labels, strict=True)))
     if param.extension and not param.is_output:
         known.append("ending in " + " or ".join("." + part for part in param.extension.split("|")))
+    if param.words:
+        known.append("or the word " + " or ".join(param.words))
     if param.multiple:
         known.append("one or more")
     if param.default is not REQUIRED and param.default is not None:
@@ -111,7 +127,8 @@ def _ready_models() -> list[str]:
         children = sorted(_option(model, "children"), key=lambda child: float(_option(child, "component_pos_y").get("value", 0)))
         steps = [jobs[_option(child, "alg_id").get("value", "")] for child in children]
         told = (_option(_option(model, "help"), "ALG_DESC").get("value") or "").split("\n")
-        sections.append("\n".join([f"### {_option(model, 'model_name').get('value')}", "", f"`eopretrain:{path.stem.replace('_', '')}`", "",
+        title = f'### <a id="{path.stem}"></a>{_option(model, "model_name").get("value")}'
+        sections.append("\n".join([title, "", f"`eopretrain:{path.stem.replace('_', '')}`", "",
                                 *[line for paragraph in told for line in (paragraph, "")], "Steps:", "",
                                 *[f"{number}. [{job.title}]({place(job)})" for number, job in enumerate(steps, 1)], ""]))
     return sections
@@ -140,7 +157,8 @@ def _section(job: type[Job]) -> str:
 
 def _examples(job: type[Job]) -> list[str]:
     """The same call by both command lines, with every parameter that must be given."""
-    given = {key: _example(param) for key, param in job.parameters().items() if param.required}
+    also = ALSO.get(job.name(), {})
+    given = {key: also.get(key) or _example(param) for key, param in job.parameters().items() if param.required or key in also}
     for_qgis = "".join(f" \\\n    --{key.upper()}={_quoted(value)}" for key, value in given.items())
     for_python = "".join(f" \\\n    --{key} {_quoted(value)}" for key, value in given.items())
     return ["```sh", f"qgis_process run eopretrain:{job.id()}{for_qgis}",

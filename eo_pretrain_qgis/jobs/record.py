@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import time
@@ -13,12 +14,13 @@ from typing import Any
 
 from .. import claims
 from ..errors import JobError
-from ..outputs import explained, new_file, settled
+from ..outputs import check_sidecar, explained, new_file, settled
 from ..progress import Progress
 from ..version import plugin_version
-from .spec import PATH_KINDS, Job
+from .files import PATH_KINDS
+from .spec import Job
 
-RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime-gpu", "torch", "timm",
+RECORDED_PACKAGES = ("numpy", "rasterio", "pyogrio", "onnxruntime", "onnxruntime-gpu", "openvino", "torch", "timm",
                      "segmentation-models-pytorch", "lightning-fabric")
 
 
@@ -35,15 +37,31 @@ def run_job(job: Job, progress: Progress, identity: str = "") -> dict[str, Any]:
     """
     started = time.time()
     if os.environ.get("RANK", "0") != "0":  # under torchrun the first process claims and writes for all
-        return job.run(progress)
+        return rounded(job.run(progress))
     with explained(""), ExitStack() as stack:
+        told: list[str] = []
         for path in job.output_paths():
             with explained(path):
-                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, progress.message, path))
-        result = job.run(progress)
+                stack.enter_context(claims.taken(settled(path), job.name(), request_checksum(job), identity, told.append, path))
+        for path in job.raster_paths():  # said before hours of work
+            check_sidecar(path)
+        if not any(claim.left for claim in claims.held.values()):  # else who takes it over says it
+            for sentence in told:
+                progress.message(sentence)
+        result = rounded(job.run(progress))
         if job.output_folder():
             write_record(job, result, started, job.output_folder())
     return result
+
+
+def rounded(result: dict[str, Any]) -> dict[str, Any]:
+    """Results with digits that people read: four after the point, and of small numbers the first four that are not 0.
+
+    What is no number is None, for JSON has no NaN.
+    """
+    known = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in result.items()}
+    return {name: value if not isinstance(value, float) else round(value, 4) if abs(value) >= 1 else float(f"{value:.4g}")
+            for name, value in known.items()}
 
 
 def request_checksum(job: Job) -> str:
@@ -76,7 +94,8 @@ def write_record(job: Job, result: dict, started: float, folder: str) -> None:
     """
     values = values_without_folders(job) if job.for_others else job.values()
     if job.for_others:
-        result = {name: _named(value) if name in values else value for name, value in result.items()}
+        paths = {name for name, declared in job.results.items() if declared.kind not in ("number", "text", "boolean")} | set(values)
+        result = {name: _named(value) if name in paths else value for name, value in result.items()}
     record = {
         "job": job.name(), "version": plugin_version(), "result": result,
         "values": {name: value for name, value in values.items() if not job.parameters()[name].program},

@@ -1,8 +1,7 @@
 """The vocabulary of jobs: what a parameter is, what a job is, and the checks every way in shares.
 
-A job is a frozen dataclass whose fields are declared with the functions below (`raster`, `integer`, `choice`, …). Nothing is
-inferred from annotations. `Job.from_values` is the only way from outside values (QGIS, command line, JSON) to a job, so a
-wrong word or an unknown parameter is refused the same everywhere.
+A job is a frozen dataclass whose fields are declared with the functions below (`raster`, `integer`, `choice`, …). Nothing is inferred from
+annotations. `Job.from_values` alone leads from outside values (QGIS, command line, JSON) to a job, so a wrong word is refused alike everywhere.
 
 Values are plain JSON values. A raster is ``{"path": …, "name": …, "crs": …, "nodata": […], "own_nodata": […], "open_options": […]}``, a vector
 ``{"path": …, "layer": …, "name": …, "crs": …, "categories": {"field": …, "classes": [{"value", "name", "color"}]}}``; a plain
@@ -12,15 +11,17 @@ path stands for ``{"path": path}``. An extent is ``{"box": [west, south, east, n
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import JobError
 from ..tables import shortened
-from .values import LARGEST_VALUE, read_value, shown, shown_path
+from . import suggestions
+from .files import is_record, paths_of
+from .texts import shown, shown_path
+from .values import LARGEST_VALUE, read_value
 
 
 class Required:
@@ -35,13 +36,18 @@ REQUIRED = Required()
 LARGEST_SEED = 2**32 - 1
 #: Images and the tiles, crops, blocks and borders in them [px], and counts of things in them.
 MOST_PIXELS, MOST_COUNTED = 1_000_000, 1_000_000_000
-#: Parameters that take memory.
-HUNGRY = ("batch_size", "crop", "context", "tile_size", "size")
+HUNGRY = ("batch_size", "crop", "context", "tile_size", "size")  # parameters that take memory
 OUTPUT_KINDS = ("raster_output", "vector_output", "folder_output", "file_output")
-RECORDS = ("dataset.json", "tiles.gpkg", "run.json", "job.json", "encoder.json", "metrics.csv")
-#: Endings of files of weights.
-WEIGHTS = "safetensors|pth|pt|ckpt|bin"
-PATH_KINDS = ("raster", "vector", "layer", "file", "folder", "weights")
+WEIGHTS = "safetensors|pth|pt|ckpt|bin"  # endings of files of them
+
+
+@dataclass(frozen=True)
+class LayerInside:
+    """A layer that lies in an output folder: its file there, its name in QGIS, and the parameter by which it is written elsewhere."""
+
+    file: str
+    text: str
+    elsewhere: str
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,33 @@ class Param:
     optional: bool = False
     advanced: bool = False
     multiple: bool = False
+    #: Of a list that goes one for one with another: a file may stand there several times, as a mask that lies over several images.
+    repeats: bool = False
+    #: Several of these are the bands of one image, so that a dialog asks for one raster and, apart, for more.
+    one_image: bool = False
     minimum: float | None = None
     maximum: float | None = None
+    #: Of a choice: the words that stand for its options in scripts, and what a dialog shows for each.
     options: tuple = ()
+    labels: tuple = ()
     extension: str = ""
     parent: str = ""
+    by_style: bool = False  #: Of a field: the one that the layer is drawn by is proposed.
     created: bool = True
-    #: The file in an output folder that stands for it: steps of a model that take several files are offered no folders.
+    #: The file in a folder that stands for it: of an input it must be there, and of an output steps of a model are offered it.
     main_file: str = ""
+    #: The layer in an output folder that QGIS loads unasked, unless it is asked to write it elsewhere.
+    inside: LayerInside | None = None
+    #: Of an output folder: it must be new or empty.
+    fresh: bool = False
     #: The file, or what lies in the folder, is run, so that only the user's own word may name it, never a record.
     program: bool = False
+    #: Of a file: words that stand for one, or for none, in place of a path.
+    words: tuple = ()
+    #: Of a text, or a name in the catalogue: what is wrong with it, in a sentence or two; empty where nothing is known to be.
+    wrong: Callable[[str], str] | None = None
+    #: Values that a dialog offers with their meaning, besides any other; asked with the value of `parent`, if there is one.
+    suggests: Callable[[str], Iterable[tuple[str, ...]]] | None = None
 
     @property
     def is_output(self) -> bool:
@@ -84,16 +107,17 @@ class Result:
     Attributes:
         kind: "number", "text", "boolean", "raster", "vector", "file", "folder" or "html", which QGIS shows in its results viewer.
         text: what it is, in words; where it is a layer, also its name in QGIS.
+        view: of a layer that QGIS has loaded: “on”, “off”, or “zoomed” for on, with the map moved to where it lies.
     """
 
     kind: str
     text: str
+    view: str = "on"
 
 
 def _param(kind: str, label: str, default: Any, **facts: Any) -> Any:
     facts["optional"] = facts.get("optional", False) or default is None
-    if facts["optional"] and default is REQUIRED:
-        default = None
+    default = None if facts["optional"] and default is REQUIRED else default
     return field(default=default, metadata={"param": Param(kind, label, default=default, **facts)})
 
 
@@ -105,6 +129,11 @@ def raster(label: str, **facts: Any) -> Any:
 def rasters(label: str, **facts: Any) -> Any:
     """One or more raster layers."""
     return _param("raster", label, REQUIRED, multiple=True, **facts)
+
+
+def image(label: str, **facts: Any) -> Any:
+    """One image: a raster layer with all its bands, or several with some each."""
+    return _param("raster", label, REQUIRED, multiple=True, one_image=True, **facts)
 
 
 def vector(label: str, **facts: Any) -> Any:
@@ -152,9 +181,15 @@ def text(label: str, default: Any = REQUIRED, **facts: Any) -> Any:
     return _param("text", label, default, **facts)
 
 
-def choice(label: str, options: tuple, default: Any = REQUIRED, **facts: Any) -> Any:
-    """One word of `options`."""
-    return _param("choice", label, default, options=tuple(options), **facts)
+def choice(label: str, options: Mapping[str, str] | Iterable[str], default: Any = REQUIRED, **facts: Any) -> Any:
+    """One word of `options`, which maps each word to what a dialog shows for it."""
+    shown_as = options if isinstance(options, Mapping) else {word: word for word in options}
+    return _param("choice", label, default, options=tuple(shown_as), labels=tuple(shown_as.values()), **facts)
+
+
+def crs(label: str, **facts: Any) -> Any:
+    """A coordinate reference system, such as EPSG:32633, or as WKT."""
+    return _param("crs", label, REQUIRED, **facts)
 
 
 def extent(label: str, **facts: Any) -> Any:
@@ -167,9 +202,9 @@ def classes(label: str, **facts: Any) -> Any:
     return _param("classes", label, REQUIRED, **facts)
 
 
-def file(label: str, extension: str = "", **facts: Any) -> Any:
-    """A file that exists."""
-    return _param("file", label, REQUIRED, extension=extension, **facts)
+def file(label: str, extension: str = "", default: Any = REQUIRED, **facts: Any) -> Any:
+    """A file that exists, or one of its `words`."""
+    return _param("file", label, default, extension=extension, **facts)
 
 
 def program(label: str, **facts: Any) -> Any:
@@ -187,9 +222,19 @@ def folder(label: str, **facts: Any) -> Any:
     return _param("folder", label, REQUIRED, **facts)
 
 
+def dataset_folder(label: str, **facts: Any) -> Any:
+    """The folder of a dataset, or its dataset.json."""
+    return folder(label, main_file="dataset.json", **facts)
+
+
+def trained_run(label: str, **facts: Any) -> Any:
+    """The folder of a run, or its run.json."""
+    return folder(label, main_file="run.json", **facts)
+
+
 def weights(label: str, **facts: Any) -> Any:
     """Weights of a network: a file of them, the folder of a run, or ``catalogue:`` and a name in models/catalog.json."""
-    return _param("weights", label, REQUIRED, **{"extension": WEIGHTS, **facts})
+    return _param("weights", label, REQUIRED, **{"extension": WEIGHTS, **suggestions.WEIGHTS, **facts})
 
 
 def raster_output(label: str = "Map", **facts: Any) -> Any:
@@ -209,7 +254,8 @@ def folder_output(label: str, **facts: Any) -> Any:
 
 def dataset_output(label: str = "Dataset folder") -> Any:
     """The folder of a dataset to write."""
-    return folder_output(label, help="A new or empty folder.", main_file="dataset.json")
+    inside = LayerInside("tiles.gpkg", "Footprints by split", "footprints")
+    return folder_output(label, help="A new or empty folder.", main_file="dataset.json", fresh=True, inside=inside)
 
 
 def file_output(label: str, extension: str, **facts: Any) -> Any:
@@ -228,6 +274,8 @@ class Job:
     engine: ClassVar[str] = "predict"
     #: Of jobs that need the larger one, for the handbook.
     engine_words: ClassVar[str] = "Needs the engine of the kind “train”."
+    #: After a cancel the same job with the same folder goes on where it stopped.
+    continues: ClassVar[bool] = False
     #: Values returned besides the output parameters, by name.
     results: ClassVar[dict[str, Result]] = {}
     #: What it writes is made to be given to others, so that its record names no folders of this machine.
@@ -266,9 +314,9 @@ class Job:
             raise JobError(f"The values of {cls.name()} are {shown(values)}, but must be parameters by name. Give an object such as {{…}}.")
         for name in values:
             if name not in parameters:
-                hint = near_name(str(name), parameters, otherwise="it has: " + ", ".join(parameters) + ".")
+                hint = suggestions.near_name(str(name), parameters, otherwise="it has: " + ", ".join(parameters) + ".")
                 raise JobError(f"{cls.name()} has no parameter “{shortened(str(name))}”; {hint}")
-        read = {name: cls._read(name, param, values.get(name)) for name, param in parameters.items()}
+        read = {name: cls._read(name, param, values.get(name, param.default)) for name, param in parameters.items()}
         job = cls(**read)
         job._check_outputs()
         job.check()
@@ -276,10 +324,15 @@ class Job:
 
     @classmethod
     def _read(cls, name: str, param: Param, value: Any) -> Any:
-        if value is None or value == "" or value == []:
+        """Reads a value, or the default of one that was not given. An empty one is nothing where that is allowed, and "" is never the default."""
+        if value is param.default and not param.required:
+            return value
+        if value in (None, REQUIRED, "") or (value == [] and (param.multiple or param.default in (None, REQUIRED))):
             if param.required:
                 raise JobError(f"“{param.label}” ({name}) is missing. Give a value for it.")
-            return None if param.default is REQUIRED else param.default
+            if value == "" and not param.optional:
+                raise JobError(f"“{param.label}” ({name}) is empty. Give a value, or leave it out for its default, {param.default}.")
+            return None if param.optional else param.default
         return read_value(name, param, value)
 
     def values(self) -> dict[str, Any]:
@@ -296,13 +349,17 @@ class Job:
                 if param.is_output and param.kind != "folder_output" and os.path.isdir(path):
                     raise JobError(f"“{param.label}” ({name}): {shown_path(path)} is a folder. Choose the name of a file.")
                 within = any(real.startswith(os.path.join(other, "")) for other in taken)
-                if param.is_output and within and os.path.lexists(path) and _is_record(real):
+                if param.is_output and within and os.path.lexists(path) and is_record(real):
                     raise JobError(f"“{param.label}” ({name}): {shown_path(path)} belongs to an input of this job. Choose another name.")
                 taken[real] = param.label
 
     def output_paths(self) -> list[str]:
         """Paths of the outputs the job was given."""
         return [path for name, param in self.parameters().items() if param.is_output for path in paths_of(param, getattr(self, name))]
+
+    def raster_paths(self) -> list[str]:
+        """Paths of the rasters among them."""
+        return [getattr(self, name) for name, param in self.parameters().items() if param.kind == "raster_output" and getattr(self, name)]
 
     def output_folder(self) -> str:
         """The folder that is the job's product; empty where that is a file, or nothing was asked for."""
@@ -318,35 +375,19 @@ class Job:
         """The environments that do what was asked, the one that does it best first."""
         return (self.engine,)
 
+    @classmethod
+    def least_engine(cls) -> str:
+        """The environment without which none of its values run; see `engines`."""
+        return "predict" if cls.engine == "train" and cls.engines is not Job.engines else cls.engine
+
+    @classmethod
+    def situation(cls) -> list[str]:
+        """Sentences on this machine as it is now that matter before the job runs; a dialog shows them above the help."""
+        return []
+
     def check(self) -> None:
         """Rules between parameters; raises JobError."""
 
     def run(self, progress: Any) -> dict[str, Any]:
         """Does the work and returns every output parameter that was written and every declared result."""
         raise NotImplementedError(f"{type(self).__name__} declares no run()")
-
-
-def near_name(name: str, known: Iterable[str], *, otherwise: str, before: str = "") -> str:
-    """The end of a sentence that refuses a name: which was probably meant, or, where none is near, what stands in `otherwise`.
-
-    Args:
-        name: what was given.
-        known: the names there are, in lower case.
-        otherwise: said where none is near.
-        before: what stands before the names, such as ``--``.
-    """
-    near = difflib.get_close_matches(name[:100].lower(), list(known), 1)
-    return f"did you mean “{before}{near[0]}”?" if near else otherwise
-
-
-def _is_record(path: str) -> bool:
-    """Whether a file is one that a dataset or run cannot do without."""
-    return os.path.basename(path) in RECORDS or path.endswith((".npy", ".safetensors"))
-
-
-def paths_of(param: Param, value: Any) -> list[str]:
-    """The file system paths a parameter's value names."""
-    if value is None or (param.kind not in PATH_KINDS and not param.is_output):
-        return []
-    items = value if isinstance(value, (list, tuple)) else [value]
-    return [item["path"] if isinstance(item, Mapping) else item for item in items]

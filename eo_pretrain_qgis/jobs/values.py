@@ -7,21 +7,18 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 from ..errors import DataError, JobError
 from ..markup import writable
 from ..tables import COLOR, read_table
+from . import files
+from .texts import LONGEST_CRS, LONGEST_NAME, LONGEST_SOURCE, LONGEST_TEXT, path_text, plain, refuse, shown, shown_path
 
 _WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
-#: Begins a value that names weights in models/catalog.json.
-CATALOGUE = "catalogue:"
-#: Characters of a value and of a path that a message quotes.
-QUOTED, QUOTED_PATH = 100, 300
-#: Characters that a text, a path, the name of a field or of a class, the source of a layer, and a CRS may have.
-LONGEST_TEXT, LONGEST_PATH, LONGEST_NAME, LONGEST_SOURCE, LONGEST_CRS = 5000, 4096, 255, 8000, 50_000
 #: Largest number of 64 bits: a limit that is none.
 LARGEST_VALUE = sys.float_info.max
 #: Coordinates of an extent lie below this, also in a CRS that counts millimetres.
@@ -30,10 +27,6 @@ LARGEST_COORDINATE = 1e11
 MOST_BANDS = 65_536
 CLASS_COLUMNS = ("value", "name", "color")
 _EXTENT = "xmin,xmax,ymin,ymax [EPSG:code]"
-#: What no text holds, besides line breaks and tabs: control characters.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-#: Halves of surrogate pairs, as names of files that are not UTF-8 come.
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_:-]*=[^\n\r]*")
 
 
@@ -46,52 +39,15 @@ def read_value(name: str, param: Any, value: Any) -> Any:
     reader = READERS[param.kind]
     if param.multiple:
         items = list(value) if isinstance(value, (list, tuple)) else [value]
-        return [reader(name, param, item) for item in items]
+        read = [reader(name, param, item) for item in items]
+        if not param.repeats:
+            files.refuse_repeated(name, param, read)
+        return read
     if isinstance(value, list) and len(value) == 1 and param.kind not in ("classes", "extent"):
         value = value[0]
         if value in (None, "", []):
-            raise _refuse(name, param, [value], "a value, or left out")
+            raise refuse(name, param, [value], "a value, or left out")
     return reader(name, param, value)
-
-
-def shown(value: Any, most: int = QUOTED) -> str:
-    """A value as a message may quote it."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no whole number of more than some thousand digits
-        return "a number of thousands of digits" if isinstance(value, int) else "a value that holds a number of thousands of digits"
-    except RecursionError:
-        return "a list of lists without end"
-    return text if len(text) <= most else text[:most - 1] + "…"
-
-
-def shown_path(path: str) -> str:
-    """A path as a message may quote it."""
-    plain = writable(path)
-    return plain if len(plain) <= QUOTED_PATH else plain[:QUOTED_PATH // 2] + "…" + plain[-QUOTED_PATH // 2:]
-
-
-def _refuse(name: str, param: Any, value: Any, wanted: str) -> JobError:
-    return JobError(f"“{param.label}” ({name}) is {shown(value)}, but must be {wanted}.")
-
-
-def _plain(name: str, param: Any, text: str, most: int, control: re.Pattern = _CONTROL) -> str:
-    """The text, where it is one that files and messages can hold."""
-    if len(text) > most:
-        raise JobError(f"“{param.label}” ({name}) has {len(text)} characters, beginning with {shown(text)}. Give at most {most}.")
-    if _NOT_UTF8.search(text):
-        raise JobError(f"“{param.label}” ({name}) is {shown(text)}, a name that is not UTF-8. Rename the file or the field and choose it again.")
-    strange = control.search(text)
-    if strange:
-        raise JobError(f"“{param.label}” ({name}) is {shown(text)}, which holds the character U+{ord(strange[0]):04X}. Leave it out.")
-    return text
-
-
-def _path(name: str, param: Any, value: Any, wanted: str, most: int = LONGEST_PATH) -> str:
-    path = value.get("path") if isinstance(value, Mapping) else value
-    if not isinstance(path, str) or not path:
-        raise _refuse(name, param, value, wanted)
-    return _plain(name, param, path, most, re.compile("\x00"))
 
 
 def _finite(value: Any) -> float | None:
@@ -110,12 +66,12 @@ def _finite(value: Any) -> float | None:
 def _number(name: str, param: Any, value: Any) -> float:
     result = _finite(value)
     if result is None:
-        raise _refuse(name, param, value, "a number")
+        raise refuse(name, param, value, "a number")
     if math.isnan(result):
-        raise _refuse(name, param, value, "a finite number")
+        raise refuse(name, param, value, "a finite number")
     low, high = param.minimum, param.maximum
     if math.isinf(result) or (low is not None and result < low) or (high is not None and result > high):
-        raise _refuse(name, param, value, _limits(low, high))
+        raise refuse(name, param, value, _limits(low, high))
     return result
 
 
@@ -134,7 +90,7 @@ def limit_text(value: float) -> str:
 def _integer(name: str, param: Any, value: Any) -> int:
     result = _number(name, param, value)
     if result != int(result):
-        raise _refuse(name, param, value, "a whole number")
+        raise refuse(name, param, value, "a whole number")
     return int(result)
 
 
@@ -143,14 +99,18 @@ def _boolean(name: str, param: Any, value: Any) -> bool:
         return value
     word = value.lower() if isinstance(value, str) else str(value) if value in (0, 1) else ""
     if word not in _WORDS:
-        raise _refuse(name, param, value, "true or false")
+        raise refuse(name, param, value, "true or false")
     return _WORDS[word]
 
 
 def _text(name: str, param: Any, value: Any, most: int = LONGEST_TEXT) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or (isinstance(value, (int, float)) and not _writes(value)):
-        raise _refuse(name, param, value, "text")
-    return _plain(name, param, str(value), most)
+        raise refuse(name, param, value, "text")
+    written = plain(name, param, str(value), most)
+    wrong = param.wrong(written) if param.wrong else ""
+    if wrong:
+        raise JobError(f"“{param.label}” ({name}): {wrong}")
+    return written
 
 
 def _writes(number: float) -> bool:
@@ -158,14 +118,20 @@ def _writes(number: float) -> bool:
     return abs(_finite(number) or 0) < math.inf
 
 
-def _attribute(name: str, param: Any, value: Any) -> str:
-    return _text(name, param, value, LONGEST_NAME)
+def word_of(value: Any, options: Sequence[str]) -> str | None:
+    """The option that `value` names: by its word, or by its place, from 0 as QGIS counts, but where words are numbers themselves; None of none."""
+    places = [] if any(word.isdecimal() for word in options) else [str(place) for place in range(len(options))]
+    told = str(value) if isinstance(value, str) or (type(value) is int and abs(value) < 1000) else ""
+    if told in options:
+        return told
+    return options[int(told)] if told in places else None
 
 
 def _choice(name: str, param: Any, value: Any) -> str:
-    if not isinstance(value, str) or value not in param.options:
-        raise _refuse(name, param, value, "one of: " + ", ".join(param.options))
-    return value
+    word = word_of(value, param.options)
+    if word is None:
+        raise refuse(name, param, value, "one of: " + ", ".join(param.options))
+    return word
 
 
 # --- layers and extents
@@ -174,7 +140,7 @@ def _layer(name: str, param: Any, value: Any) -> dict:
     if isinstance(value, str):
         value = {"path": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("path"), str) or not value["path"]:
-        raise _refuse(name, param, value, "a file path or a layer")
+        raise refuse(name, param, value, "a file path or a layer")
     parts = LAYER_PARTS[param.kind]
     strange = next((key for key in value if key not in parts), None)
     if strange is not None:
@@ -184,44 +150,44 @@ def _layer(name: str, param: Any, value: Any) -> dict:
 
 
 def _layer_path(name: str, param: Any, value: Any) -> str:
-    return _path(name, param, value, "a file path", LONGEST_SOURCE)
+    return path_text(name, param, value, "a file path", LONGEST_SOURCE)
 
 
 def _layer_text(name: str, param: Any, value: Any) -> str:
     if not isinstance(value, str):
-        raise _refuse(name, param, value, "text in all parts of the layer")
-    return _plain(name, param, value, LONGEST_TEXT)
+        raise refuse(name, param, value, "text in all parts of the layer")
+    return plain(name, param, value, LONGEST_TEXT)
 
 
 def _crs(name: str, param: Any, value: Any) -> str:
     if not isinstance(value, str):
-        raise _refuse(name, param, value, "given with a CRS such as EPSG:32633")
-    return _plain(name, param, value, LONGEST_CRS)
+        raise refuse(name, param, value, "a coordinate system such as EPSG:32633" if param.kind == "crs" else "given with a CRS such as EPSG:32633")
+    return plain(name, param, value, LONGEST_CRS)
 
 
 def _nodata(name: str, param: Any, value: Any) -> list:
     """Per band the values that mean "nothing measured"."""
     if not isinstance(value, (list, tuple)) or not all(band is None or isinstance(band, (list, tuple)) for band in value):
-        raise _refuse(name, param, value, "given with nodata values as a list for each band")
+        raise refuse(name, param, value, "given with nodata values as a list for each band")
     found = [[_finite(number) for number in band or ()] for band in value]
     if any(number is None or math.isinf(number) or isinstance(given, str) for band, told in zip(found, value)
            for number, given in zip(band, told or ())):
-        raise _refuse(name, param, value, "given with nodata values that are numbers")
+        raise refuse(name, param, value, "given with nodata values that are numbers")
     return [list(band or ()) for band in value]
 
 
 def _own_nodata(name: str, param: Any, value: Any) -> list[bool]:
     """Per band of the file, whether its own nodata value counts."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(band, bool) for band in value):
-        raise _refuse(name, param, value, "given with own_nodata as true or false for each band")
+        raise refuse(name, param, value, "given with own_nodata as true or false for each band")
     return list(value)
 
 
 def _open_options(name: str, param: Any, value: Any) -> list[str]:
     """Options of GDAL; in capitals, since small letters mean things to the library that opens the file."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(option, str) and _OPTION.fullmatch(option) for option in value):
-        raise _refuse(name, param, value, "given with open options such as NUM_THREADS=2")
-    options = [_plain(name, param, option, LONGEST_TEXT).split("=", 1) for option in value]
+        raise refuse(name, param, value, "given with open options such as NUM_THREADS=2")
+    options = [plain(name, param, option, LONGEST_TEXT).split("=", 1) for option in value]
     return [f"{key.upper()}={content}" for key, content in options]
 
 
@@ -231,14 +197,14 @@ def _date(name: str, param: Any, value: Any) -> str:
             return value
     except ValueError:
         pass
-    raise _refuse(name, param, value, "given with a date such as 2020-06-21")
+    raise refuse(name, param, value, "given with a date such as 2020-06-21")
 
 
 def _categories(name: str, param: Any, value: Any) -> dict:
     """Values, names and colours of the symbology; names are kept writable, since nobody sees what QGIS hides in them."""
     classes = value.get("classes", []) if isinstance(value, Mapping) else None
     if not isinstance(classes, (list, tuple)) or not isinstance(value.get("field", ""), str):
-        raise _refuse(name, param, value, "given with categories that have a field and classes")
+        raise refuse(name, param, value, "given with categories that have a field and classes")
     rows = []
     for number, row in enumerate(classes, 1):
         if isinstance(row, Mapping):
@@ -248,7 +214,7 @@ def _categories(name: str, param: Any, value: Any) -> dict:
         rows.append(_class_row(name, param, f"class {number} of the symbology", row))
     band = value.get("band")
     if band is not None and (isinstance(band, bool) or not isinstance(band, int) or not 1 <= band <= MOST_BANDS):
-        raise _refuse(name, param, band, f"given with categories of a band between 1 and {MOST_BANDS}")
+        raise refuse(name, param, band, f"given with categories of a band between 1 and {MOST_BANDS}")
     return {**({"field": _layer_text(name, param, value["field"])} if "field" in value else {}), **({} if band is None else {"band": band}),
             "classes": rows}
 
@@ -269,15 +235,15 @@ def _extent(name: str, param: Any, given: Any) -> dict:
         value = {"box": parts, "crs": crs.strip(" ]")}
     box = value.get("box") if isinstance(value, Mapping) else None
     if not isinstance(box, (list, tuple)) or len(box) != 4:
-        raise _refuse(name, param, given, _EXTENT)
+        raise refuse(name, param, given, _EXTENT)
     sides = [_finite(side) for side in box]
     west, south, east, north = (math.nan if side is None else side for side in sides)
     if None in sides or any(map(math.isnan, (west, south, east, north))):
-        raise _refuse(name, param, given, _EXTENT)
+        raise refuse(name, param, given, _EXTENT)
     if max(map(abs, (west, south, east, north))) > LARGEST_COORDINATE:
-        raise _refuse(name, param, box, f"coordinates below {LARGEST_COORDINATE:g}")
+        raise refuse(name, param, box, f"coordinates below {LARGEST_COORDINATE:g}")
     if not (west < east and south < north):
-        raise _refuse(name, param, box, "a rectangle with an area")
+        raise refuse(name, param, box, "a rectangle with an area")
     return {"box": [west, south, east, north], "crs": _crs(name, param, value.get("crs") or "")}
 
 
@@ -289,12 +255,12 @@ def _class_rows(name: str, param: Any, value: Any) -> list[tuple[str, Any]]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise _refuse(name, param, value, "a list of rows in JSON, such as [[1, \"water\", \"#0000ff\"]]") from None
+            raise refuse(name, param, value, "a list of rows in JSON, such as [[1, \"water\", \"#0000ff\"]]") from None
     if isinstance(value, (list, tuple)):
         return [(f"row {number}", row) for number, row in enumerate(value, 1)]
     if not isinstance(value, str):
-        raise _refuse(name, param, value, "a table of classes, or a CSV file with the headings value,name,color")
-    path = _path(name, param, value, "a path")
+        raise refuse(name, param, value, "a table of classes, or a CSV file with the headings value,name,color")
+    path = path_text(name, param, value, "a path")
     if not os.path.isfile(path):
         raise JobError(f"“{param.label}” ({name}): there is no file {shown_path(path)}. Choose a CSV file with the headings value,name,color.")
     try:
@@ -339,58 +305,10 @@ def _classes(name: str, param: Any, value: Any) -> list[dict]:
     return table
 
 
-# --- files and folders
-
-def _existing(kind: str) -> Any:
-    exists = os.path.isdir if kind == "folder" else os.path.isfile
-
-    def read(name: str, param: Any, value: Any) -> str:
-        path = _path(name, param, value, f"the path of a {kind}")
-        if kind == "file" and os.path.isdir(path):
-            raise JobError(f"“{param.label}” ({name}): {shown_path(path)} is a folder. Choose a file in it{_ending_in(param)}.")
-        if not exists(path):
-            raise JobError(f"“{param.label}” ({name}): there is no {kind} {shown_path(path)}. Choose an existing {kind}.")
-        _check_extension(name, param, path)
-        return path
-
-    return read
-
-
-def _weights(name: str, param: Any, value: Any) -> str:
-    path = _path(name, param, value, "a file of weights, the folder of a run, or catalogue: and a name")
-    if path.startswith(CATALOGUE):
-        return path
-    if os.path.isfile(path):
-        _check_extension(name, param, path)
-    elif not os.path.isdir(path):
-        raise JobError(f"“{param.label}” ({name}): there is no file or folder {shown_path(path)}. Choose a file of weights, the folder of a run, "
-                       f"or {CATALOGUE} and a name in models/catalog.json.")
-    return path
-
-
-def _check_extension(name: str, param: Any, path: str) -> None:
-    if not path.lower().endswith(_endings(param)):
-        raise JobError(f"“{param.label}” ({name}): {shown_path(path)} must end in {' or '.join(_endings(param))}. Choose such a file.")
-
-
-def _endings(param: Any) -> tuple[str, ...]:
-    """What the names of its files may end in; an empty string where it is anything."""
-    return tuple("." + part for part in param.extension.split("|")) if param.extension else ("",)
-
-
-def _ending_in(param: Any) -> str:
-    return f" that ends in {' or '.join(_endings(param))}" if param.extension else ""
-
-
-def _output(name: str, param: Any, value: Any) -> str:
-    path = _path(name, param, value, "a path")
-    _check_extension(name, param, path)
-    return path
-
-
-READERS = {
-    "raster": _layer, "vector": _layer, "layer": _layer, "attribute": _attribute, "integer": _integer, "number": _number,
-    "boolean": _boolean, "text": _text, "choice": _choice, "extent": _extent, "classes": _classes,
-    "file": _existing("file"), "folder": _existing("folder"), "weights": _weights, "raster_output": _output, "vector_output": _output,
-    "folder_output": _output, "file_output": _output,
+READERS: dict[str, Callable[[str, Any, Any], Any]] = {
+    "raster": _layer, "vector": _layer, "layer": _layer, "attribute": partial(_text, most=LONGEST_NAME),
+    "integer": _integer, "number": _number, "boolean": _boolean, "text": _text, "crs": _crs, "choice": _choice, "extent": _extent,
+    "classes": _classes,
+    "file": files.existing("file"), "folder": files.existing("folder"), "weights": files.weights, "raster_output": files.output,
+    "vector_output": files.output, "folder_output": files.output, "file_output": files.output,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from qgis.core import (
@@ -31,8 +32,10 @@ from qgis.core import (
 )
 
 from ..errors import DataError
+from ..jobs.spec import Job
 
 EXPORTED_LAYER = "features"
+COPY = f"{EXPORTED_LAYER}.gpkg"
 
 
 def source_of(layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None,
@@ -55,6 +58,13 @@ def source_of(layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsPr
     raise DataError(f"“{layer.name()}” is neither a raster nor a vector layer. Choose a raster or vector layer.")
 
 
+def copies(job: Job) -> dict[str, str]:
+    """Path → name of the layers of a job that are read from a copy, whose path nobody knows."""
+    values = (value if isinstance(value, (list, tuple)) else [value] for value in job.values().values())
+    sources = [item for items in values for item in items if isinstance(item, Mapping) and item.get("layer") == EXPORTED_LAYER and item.get("name")]
+    return {source["path"]: source["name"] for source in sources if os.path.basename(source["path"]) == COPY}
+
+
 def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
     """The shortest text that names `crs` everywhere: its code, WKT where it has none or one of this QGIS profile, nothing where it is invalid."""
     if not crs.isValid():
@@ -71,6 +81,17 @@ def layer_showing(path: str, project: QgsProject | None) -> str:
         if opened and _real(opened) == wanted:
             return layer.name()
     return ""
+
+
+def names(project: QgsProject | None) -> set[str]:
+    """Names of the project's layers."""
+    return {layer.name() for layer in project.mapLayers().values()} if project is not None else set()
+
+
+def may_be_image(layer: QgsMapLayer | None) -> bool:
+    """Whether a layer is a raster of a file that holds measurements for all we know, and no classes."""
+    return (isinstance(layer, QgsRasterLayer) and layer.isValid() and layer.providerType() == "gdal"
+            and not isinstance(layer.renderer(), QgsPalettedRasterRenderer))
 
 
 def _real(path: str) -> str:
@@ -199,7 +220,7 @@ def _has_own_encoding(layer: QgsVectorLayer) -> bool:
 
 def _copied(layer: QgsVectorLayer, why: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback,
             asked: QgsProcessingFeatureSourceDefinition | None) -> str:
-    path = QgsProcessingUtils.generateTempFilename(EXPORTED_LAYER + ".gpkg", context)
+    path = QgsProcessingUtils.generateTempFilename(COPY, context)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     copied, selected = layer, asked is not None and asked.selectedFeaturesOnly
     if _is_some(asked) and (asked.featureLimit >= 0 or getattr(asked, "filterExpression", "")):
@@ -263,3 +284,8 @@ def _class(value: Any, name: str, color: str) -> dict[str, str]:
 def _overridden_crs(layer: QgsMapLayer) -> dict[str, str]:
     """The layer's CRS where the analyst set another than the file's."""
     return {"crs": crs_text(layer.crs())} if layer.crs() != layer.dataProvider().crs() else {}
+
+
+def same_file(source: dict[str, Any]) -> dict[str, Any]:
+    """What is the same in all layers of one file, whatever they and the links to it are called."""
+    return {**source, "path": os.path.realpath(source["path"]), "name": ""}

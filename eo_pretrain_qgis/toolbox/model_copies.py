@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from processing.gui.ContextAction import ContextAction
 from processing.gui.ProviderActions import ProviderContextMenuActions
 from qgis.core import QgsApplication, QgsProcessingModelAlgorithm
 
 from .provider import ReadyModel
+from .translation import tr
 
 MY_MODELS = "model"  # QGIS's name for the provider of the models in the user's folder
+DESIGNER = "processing.modeler.ModelerDialog"  # not public: where another QGIS keeps it elsewhere, nothing is offered
 
 
 class EditCopy(ContextAction):
@@ -16,10 +20,10 @@ class EditCopy(ContextAction):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name = "Edit a Copy in the Model Designer…"
+        self.name = tr("Edit a Copy in the Model Designer…")
 
     def isEnabled(self) -> bool:
-        return isinstance(self.itemData, ReadyModel)
+        return isinstance(self.itemData, ReadyModel) and importlib.util.find_spec(DESIGNER) is not None
 
     def execute(self) -> None:
         from processing.modeler.ModelerDialog import ModelerDialog  # slow to import, and needed here alone

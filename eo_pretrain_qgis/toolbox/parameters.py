@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qgis.core import (
@@ -14,17 +14,9 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
-    QgsProcessingOutputBoolean,
-    QgsProcessingOutputDefinition,
-    QgsProcessingOutputFile,
-    QgsProcessingOutputFolder,
-    QgsProcessingOutputHtml,
     QgsProcessingOutputLayerDefinition,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputRasterLayer,
-    QgsProcessingOutputString,
-    QgsProcessingOutputVectorLayer,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
@@ -38,7 +30,6 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameters,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
@@ -48,32 +39,21 @@ from qgis.core import (
 )
 
 from ..errors import JobError
-from ..jobs.spec import REQUIRED, Job, Param, Result
-from ..jobs.values import CATALOGUE
-from ..scene_names import may_be_scene
-from . import layers
+from ..jobs import JOBS
+from ..jobs.files import CATALOGUE
+from ..jobs.spec import REQUIRED, Job, Param
+from . import layers, recent
+from .definitions import BandsOfImage, ChoiceOfWords, RasterOrScene, RastersOrScenes, flat, is_scene, worked_out
+from .translation import as_shown, tr
 
 CLASS_COLUMNS = ("value", "name", "color")
-FIELD_WIDGET = f"{__package__}.field_widget.FieldWidget"  # by name, for qgis_process needs no widgets
-
-
-class RasterOrScene(QgsProcessingParameterRasterLayer):
-    """A raster layer, or a scene as it was delivered, which QGIS cannot open as a layer and the engine can."""
-
-    def checkValueIsAcceptable(self, value: Any, context: QgsProcessingContext | None = None) -> bool:
-        return _is_scene(value) or super().checkValueIsAcceptable(value, context)
-
-
-class RastersOrScenes(QgsProcessingParameterMultipleLayers):
-    """Several of what `RasterOrScene` takes."""
-
-    def checkValueIsAcceptable(self, value: Any, context: QgsProcessingContext | None = None) -> bool:
-        layers = [item for item in _flat(value) if not _is_scene(item)]
-        return (not layers and bool(_flat(value))) or super().checkValueIsAcceptable(layers, context)
-
-
-def _is_scene(value: Any) -> bool:
-    return isinstance(value, str) and may_be_scene(value)
+# By name, for qgis_process needs no widgets.
+FIELD_WIDGET = f"{__package__}.field_widget.FieldWidget"
+CHOICE_WIDGET = f"{__package__}.choice_widget.ChoiceWidget"
+KNOWN_VALUES_WIDGET = f"{__package__}.known_values_widget.KnownValuesWidget"
+PLAIN_WIDGET = f"{__package__}.plain_widget.PlainWidget"
+#: Begins the name of the parameter that has the rasters of an image beyond the first.
+MORE = "MORE_"
 
 
 @dataclass(frozen=True)
@@ -84,6 +64,7 @@ class Asked:
     """
 
     param: Param
+    name: str
     definition: QgsProcessingParameterDefinition
     parameters: dict[str, Any]
     context: QgsProcessingContext
@@ -91,10 +72,10 @@ class Asked:
 
     @property
     def value(self) -> Any:
-        """What the user gave, data-defined values worked out; None when nothing."""
-        value = self.parameters.get(self.definition.name())
+        """What the user gave, data-defined values worked out; None when nothing, the default of what may be nothing when it was not named."""
+        value = self.parameters.get(self.name, self.param.default if self.param.optional else None)
         if isinstance(value, QgsProperty):
-            value, _ = value.value(self.context.expressionContext())
+            value = worked_out(value, self.definition, self.name, self.context)
         return None if QgsVariantUtils.isNull(value) else value
 
 
@@ -106,24 +87,38 @@ class Kind:
     read: Callable[[Asked], Any]
 
 
-def declare(name: str, param: Param) -> QgsProcessingParameterDefinition:
-    """The QGIS declaration of the job parameter `name`."""
+def declare(name: str, param: Param) -> list[QgsProcessingParameterDefinition]:
+    """The QGIS declarations of the job parameter `name`, in the user's language: one, and of an image a second, for rasters beyond the first."""
+    param = replace(param, label=tr(param.label), labels=tuple(tr(label) for label in param.labels))
     definition = _kind(param).declare(name.upper(), param, None if param.default is REQUIRED else param.default)
-    words = f"Give one of these words: {', '.join(param.options)}." if param.options else ""
-    definition.setHelp(f"{param.help} {words}".strip())
+    definition.setHelp(as_shown(param.help))
+    if param.suggests or recent.kept(param):
+        definition.setMetadata({"widget_wrapper": {"class": KNOWN_VALUES_WIDGET}})
     if param.advanced:
         definition.setFlags(definition.flags() | Qgis.ProcessingParameterFlag.Advanced)
-    return definition
+    return [definition, _more(name, param)] if param.one_image else [definition]
 
 
-def declare_result(name: str, result: Result) -> QgsProcessingOutputDefinition:
-    """The QGIS declaration of a value the job returns besides its output parameters."""
-    return RESULTS[result.kind](name.upper(), result.text)
+def declare_all(job: type[Job]) -> list[QgsProcessingParameterDefinition]:
+    """The QGIS declarations of all parameters of a job, of which one has a widget of ours: by it a batch proposes lasting places (see `lasting`)."""
+    found = [definition for name, param in job.parameters().items() for definition in declare(name, param)]
+    if not any("class" in definition.metadata().get("widget_wrapper", {}) for definition in found):
+        may_be = (QgsProcessingParameterNumber, QgsProcessingParameterString)
+        plain = next((definition for definition in found if isinstance(definition, may_be)), None)
+        if plain is not None:
+            plain.setMetadata({"widget_wrapper": {**plain.metadata().get("widget_wrapper", {}), "class": PLAIN_WIDGET}})
+    return found
 
 
-def declare_main_file(param: Param) -> QgsProcessingOutputFile:
-    """The QGIS declaration of the file that stands for an output folder (see `Param.main_file`)."""
-    return QgsProcessingOutputFile(param.main_file.replace(".", "_").upper(), param.main_file)
+def _more(name: str, param: Param) -> QgsProcessingParameterDefinition:
+    more = RastersOrScenes(MORE + name.upper(), _more_label(param.label), Qgis.ProcessingSourceType.Raster, None, True)
+    more.setHelp(tr("Where its bands lie in several files: those beyond the first. Scripts may give all of them there, as a list."))
+    more.setFlags(more.flags() | Qgis.ProcessingParameterFlag.Advanced)
+    return more
+
+
+def _more_label(label: str) -> str:
+    return tr("More files of “{}”").format(label)
 
 
 def read(job: type[Job], definitions: dict[str, QgsProcessingParameterDefinition], parameters: dict[str, Any],
@@ -145,7 +140,7 @@ def read(job: type[Job], definitions: dict[str, QgsProcessingParameterDefinition
     unknown = sorted(set(parameters) - set(definitions))
     if unknown:
         raise JobError(f"There is no parameter {', '.join(unknown)} in “{job.title}”. It has: {', '.join(definitions)}.")
-    return {name: _kind(param).read(Asked(param, definitions[name.upper()], parameters, context, feedback))
+    return {name: _kind(param).read(Asked(param, name.upper(), definitions[name.upper()], parameters, context, feedback))
             for name, param in job.parameters().items()}
 
 
@@ -166,7 +161,7 @@ def destinations(job: Job, definitions: dict[str, QgsProcessingParameterDefiniti
 
 
 def _kind(param: Param) -> Kind:
-    return KINDS[param.kind + "s" if param.multiple else param.kind]
+    return KINDS["image" if param.one_image else param.kind + "s" if param.multiple else param.kind]
 
 
 # --- how values are read
@@ -180,30 +175,35 @@ def _layer(asked: Asked) -> dict[str, Any] | None:
 
 
 def _layers(asked: Asked) -> list[dict[str, Any]]:
-    return [_source(asked, item) for item in _flat(asked.value)]
+    return [_source(asked, item) for item in flat(asked.value)]
 
 
-def _flat(value: Any) -> list:
-    """The items of a value; steps of a model hand over lists of lists."""
-    if not isinstance(value, (list, tuple)):
-        return [] if value in (None, "") else [value]
-    return [item for part in value for item in _flat(part)]
+def _image(asked: Asked) -> list[dict[str, Any]]:
+    """The raster of an image, then those in the list beside it, in which the first may stand once more."""
+    beyond = replace(asked, name=MORE + asked.name, param=replace(asked.param, label=_more_label(asked.param.label)))
+    found = _layers(asked)
+    known = [layers.same_file(source) for source in found]
+    found += [source for source in _layers(beyond) if layers.same_file(source) not in known]
+    if not found and asked.param.required:
+        label = asked.definition.description()
+        raise JobError(f"“{label}” ({asked.name}) and “{_more_label(label)}” ({MORE}{asked.name}) are both empty. Choose an image in the first.")
+    return found
 
 
 def _source(asked: Asked, value: Any) -> dict[str, Any] | None:
     asked_features = value if isinstance(value, QgsProcessingFeatureSourceDefinition) else None
     if asked_features is not None:  # “Selected features only”, or what stands under the dialog's advanced options
-        value, _ = value.source.value(asked.context.expressionContext())
+        value = worked_out(value.source, asked.definition, asked.name, asked.context)
     if value is None or value == "":
         return None
-    if asked.param.kind == "raster" and _is_scene(value):
+    if asked.param.kind == "raster" and is_scene(value):
         return {"path": os.path.abspath(value)}
     hint = QgsProcessingUtils.LayerHint.Raster if asked.param.kind == "raster" else QgsProcessingUtils.LayerHint.UnknownType
     layer = QgsProcessingParameters.parameterAsLayer(asked.definition, value, asked.context, hint)
     wrong = {"raster": Qgis.LayerType.Vector, "vector": Qgis.LayerType.Raster}.get(asked.param.kind)
     if layer is None or not layer.isValid() or layer.type() == wrong:
         kind = {"layer": "layer"}.get(asked.param.kind, f"{asked.param.kind} layer")
-        raise JobError(f"“{asked.param.label}” ({asked.definition.name()}): {_text(value)} is no {kind} that QGIS can open. "
+        raise JobError(f"“{asked.param.label}” ({asked.name}): {_text(value)} is no {kind} that QGIS can open. "
                        "Choose a layer of the project or an existing file.")
     if asked.context.temporaryLayerStore().mapLayer(layer.id()) is not None:
         layer.loadDefaultStyle()  # given as a path: class names and colours stand in the style saved beside it
@@ -215,6 +215,8 @@ def _text(value: Any) -> str:
 
 
 def _path(asked: Asked) -> Any:
+    if asked.value in asked.param.words:
+        return asked.value
     return os.path.abspath(asked.value) if isinstance(asked.value, str) and asked.value else asked.value
 
 
@@ -224,7 +226,7 @@ def _weights(asked: Asked) -> Any:
 
 
 def _paths(asked: Asked) -> list[Any]:
-    return [os.path.abspath(item) if isinstance(item, str) and item else item for item in _flat(asked.value)]
+    return [os.path.abspath(item) if isinstance(item, str) and item else item for item in flat(asked.value)]
 
 
 def _extent(asked: Asked) -> Any:
@@ -235,15 +237,26 @@ def _extent(asked: Asked) -> Any:
     crs = QgsProcessingParameters.parameterAsExtentCrs(asked.definition, asked.parameters, asked.context)
     if asked.feedback is not None and isinstance(value, str) and value.count(",") == 3 and "[" not in value:
         whose = f"of the project ({crs.authid()})" if crs.isValid() else "of the image"
-        asked.feedback.pushInfo(f"“{asked.param.label}” names no coordinate reference system; it is read in the one {whose}.")
+        asked.feedback.pushInfo(f"“{asked.definition.description()}” names no coordinate reference system; it is read in the one {whose}.")
     return {"box": [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()], "crs": layers.crs_text(crs)}
+
+
+def _crs(asked: Asked) -> Any:
+    """A code or WKT; QGIS also hands over a layer, an object, or the word “ProjectCrs”."""
+    if asked.value is None or asked.value == "":
+        return None
+    crs = QgsProcessingParameters.parameterAsCrs(asked.definition, asked.value, asked.context)
+    if not crs.isValid():
+        raise JobError(f"“{asked.param.label}” ({asked.name}): {_text(asked.value)} is no coordinate system that QGIS knows. Choose one, or give a "
+                       "code such as EPSG:32633.")
+    return layers.crs_text(crs)
 
 
 def _class_table(asked: Asked) -> Any:
     """QGIS and qgis_process hand a table over as one flat list, JSON as a list of rows, a CSV file as its path."""
     value = asked.value
     if isinstance(value, (list, tuple)):
-        cells = [None if QgsVariantUtils.isNull(cell) else cell for cell in _flat(value)]
+        cells = [None if QgsVariantUtils.isNull(cell) else cell for cell in flat(value)]
         if len(cells) == 1:
             return cells[0]
         width = len(CLASS_COLUMNS)
@@ -255,16 +268,16 @@ def _planned(asked: Asked) -> str | None:
     """Where an output is going to be; `destinations` gives temporary ones their final name."""
     value = asked.value
     if isinstance(value, QgsProcessingOutputLayerDefinition):
-        value, _ = value.sink.value(asked.context.expressionContext())
+        value = worked_out(value.sink, asked.definition, asked.name, asked.context)
     if value is None or value == "":
         return None
     if value == QgsProcessing.TEMPORARY_OUTPUT:
         extension = f".{asked.param.extension.split('|')[0]}" if asked.param.extension else ""
-        return os.path.join(QgsProcessingUtils.tempFolder(asked.context), asked.definition.name().lower() + extension)
+        return os.path.join(QgsProcessingUtils.tempFolder(asked.context), asked.name.lower() + extension)
     path = os.path.abspath(str(value))
     layer = layers.layer_showing(path, asked.context.project())
     if layer:
-        raise JobError(f"“{asked.param.label}” ({asked.definition.name()}): {path} is open in QGIS as layer “{layer}”. "
+        raise JobError(f"“{asked.param.label}” ({asked.name}): {path} is open in QGIS as layer “{layer}”. "
                        "Choose another name or remove the layer.")
     return path
 
@@ -294,27 +307,38 @@ def _decimals(value: float | None) -> int:
 
 
 def _file_filter(param: Param) -> str:
+    every = tr("All files (*)")
     if not param.extension:
-        return "All files (*)"  # with an empty filter QGIS refuses names without a dot, such as bin/python
+        return every  # with an empty filter QGIS refuses names without a dot, such as bin/python
     endings = param.extension.split("|")
-    return f"{', '.join(endings).upper()} files ({' '.join('*.' + ending for ending in endings)})"
-
-
-def _weights_file(name: str, param: Param, default: Any) -> QgsProcessingParameterFile:
-    # The button browses for files; the second filter lets QGIS accept folders and names of the catalogue, which are typed.
-    return QgsProcessingParameterFile(name, param.label, Qgis.ProcessingFileParameterBehavior.File, "", default, param.optional,
-                                      f"{_file_filter(param)};;All files (*)")
+    named = tr("{} files").format(", ".join(endings).upper())
+    # With a second filter QGIS accepts words in place of a path, and for weights folders and names of the catalogue, which are typed.
+    return f"{named} ({' '.join('*.' + ending for ending in endings)})" + f";;{every}" * bool(param.words or param.kind == "weights")
 
 
 def _field(name: str, param: Param, default: Any) -> QgsProcessingParameterField:
     definition = QgsProcessingParameterField(name, param.label, default, param.parent.upper(), optional=param.optional)
-    definition.setMetadata({"widget_wrapper": {"class": FIELD_WIDGET}})
+    definition.setMetadata({"widget_wrapper": {"class": FIELD_WIDGET, **({"by_style": True} if param.by_style else {})}})
     return definition
 
 
 def _enum(name: str, param: Param, default: Any) -> QgsProcessingParameterEnum:
-    return QgsProcessingParameterEnum(name, param.label, param.options, defaultValue=default, optional=param.optional,
-                                      usesStaticStrings=True)
+    definition = ChoiceOfWords(name, param.label, param.options, defaultValue=default, optional=param.optional, usesStaticStrings=True)
+    return _labelled(definition, param.labels)
+
+
+def show_labels(definition: QgsProcessingParameterDefinition) -> None:
+    """Lets a ready model show the labels of a choice that it hands on to a job."""
+    declared = (param for job in JOBS.values() for param in job.parameters().values() if param.options)
+    labels = next((param.labels for param in declared if isinstance(definition, QgsProcessingParameterEnum)
+                   and list(param.options) == definition.options()), None)
+    if labels:
+        _labelled(definition, [tr(label) for label in labels])
+
+
+def _labelled(definition: QgsProcessingParameterEnum, labels: Iterable[str]) -> QgsProcessingParameterEnum:
+    definition.setMetadata({"widget_wrapper": {"class": CHOICE_WIDGET, "labels": list(labels)}})
+    return definition
 
 
 def _existing(behavior: Qgis.ProcessingFileParameterBehavior) -> Callable[..., QgsProcessingParameterFile]:
@@ -325,6 +349,7 @@ def _existing(behavior: Qgis.ProcessingFileParameterBehavior) -> Callable[..., Q
 KINDS = {
     "raster": Kind(lambda n, p, d: RasterOrScene(n, p.label, d, p.optional), _layer),
     "rasters": Kind(lambda n, p, d: RastersOrScenes(n, p.label, Qgis.ProcessingSourceType.Raster, d, p.optional), _layers),
+    "image": Kind(lambda n, p, d: BandsOfImage(n, p.label, d, p.optional), _image),
     "vector": Kind(lambda n, p, d: QgsProcessingParameterFeatureSource(n, p.label, [], d, p.optional), _layer),
     "layer": Kind(lambda n, p, d: QgsProcessingParameterMapLayer(
         n, p.label, d, p.optional, [Qgis.ProcessingSourceType.Raster, Qgis.ProcessingSourceType.VectorAnyGeometry]), _layer),
@@ -335,6 +360,7 @@ KINDS = {
     "number": Kind(_number(Qgis.ProcessingNumberParameterType.Double), _given),
     "boolean": Kind(lambda n, p, d: QgsProcessingParameterBoolean(n, p.label, d, p.optional), _given),
     "text": Kind(lambda n, p, d: QgsProcessingParameterString(n, p.label, d, False, p.optional), _given),
+    "crs": Kind(lambda n, p, d: QgsProcessingParameterCrs(n, p.label, d, p.optional), _crs),
     "choice": Kind(_enum, _given),
     "extent": Kind(lambda n, p, d: QgsProcessingParameterExtent(n, p.label, d, p.optional), _extent),
     "classes": Kind(lambda n, p, d: QgsProcessingParameterMatrix(
@@ -343,17 +369,11 @@ KINDS = {
     "files": Kind(lambda n, p, d: QgsProcessingParameterMultipleLayers(
         n, p.label, Qgis.ProcessingSourceType.File, d, p.optional), _paths),
     "folder": Kind(_existing(Qgis.ProcessingFileParameterBehavior.Folder), _path),
-    "weights": Kind(_weights_file, _weights),
+    "weights": Kind(_existing(Qgis.ProcessingFileParameterBehavior.File), _weights),
     "raster_output": Kind(lambda n, p, d: QgsProcessingParameterRasterDestination(n, p.label, d, p.optional, p.created), _planned),
     "vector_output": Kind(lambda n, p, d: QgsProcessingParameterVectorDestination(
         n, p.label, Qgis.ProcessingSourceType.VectorAnyGeometry, d, p.optional, p.created), _planned),
     "folder_output": Kind(lambda n, p, d: QgsProcessingParameterFolderDestination(n, p.label, d, p.optional, p.created), _planned),
     "file_output": Kind(lambda n, p, d: QgsProcessingParameterFileDestination(
         n, p.label, _file_filter(p), d, p.optional, p.created), _planned),
-}
-
-RESULTS = {
-    "number": QgsProcessingOutputNumber, "text": QgsProcessingOutputString, "boolean": QgsProcessingOutputBoolean,
-    "raster": QgsProcessingOutputRasterLayer, "vector": QgsProcessingOutputVectorLayer,
-    "file": QgsProcessingOutputFile, "folder": QgsProcessingOutputFolder, "html": QgsProcessingOutputHtml,
 }

@@ -7,10 +7,11 @@ from pathlib import Path
 from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
-from ..jobs import JOBS
+from ..jobs import JOBS, handbook
 from ..version import plugin_version
-from . import settings
+from . import help_pages, parameters, settings
 from .algorithm import ICONS, JobAlgorithm
+from .translation import tr
 
 MODELS = Path(__file__).parent / "models"
 
@@ -75,6 +76,11 @@ class ReadyModel(QgsProcessingModelAlgorithm):
         super().__init__()
         self.path = path
         self.fromFile(str(path))
+        for definition in self.parameterDefinitions():
+            definition.setDescription(tr(definition.description()))
+            parameters.show_labels(definition)
+        for output in self.outputDefinitions():  # by which QGIS calls the layers that it loads
+            output.setDescription(tr(output.description()))
 
     def createInstance(self) -> QgsProcessingAlgorithm:
         return ReadyModel(self.path)
@@ -82,5 +88,19 @@ class ReadyModel(QgsProcessingModelAlgorithm):
     def name(self) -> str:
         return self.path.stem.replace("_", "")
 
+    def canExecute(self) -> tuple[bool, str]:
+        """As its steps answer, the first that cannot."""
+        steps = (child.algorithm().canExecute() for child in self.childAlgorithms().values() if child.algorithm() is not None)
+        return next((answer for answer in steps if not answer[0]), None) or super().canExecute()
+
     def displayName(self) -> str:
-        return super().name()
+        return tr(super().name())
+
+    def group(self) -> str:
+        return tr(super().group())
+
+    def groupId(self) -> str:
+        return super().group()
+
+    def helpUrl(self) -> str:
+        return help_pages.address(f"algorithms/{handbook.model_place(self.path)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -13,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError
-from ..markup import escaped
+from ..markup import escaped, page_of
 from ..outputs import new_file
 from ..progress import Progress
 from ..version import plugin_version
-from . import client, environment
+from . import client, disk, environment
 from .protocol import Asked
 
 LITTLE_DISK_GB = 5
-STYLE = ("body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
-         "h1{font-size:1.6rem}h2{font-size:1.15rem;border-bottom:1px solid #d5dce3}td{padding:.15rem 1.5rem .15rem 0;vertical-align:top}"
-         ".good{color:#1a7f37}.bad{color:#b42318}li{white-space:pre-wrap}")
 
 
 def can_look_inside() -> bool:
@@ -64,7 +60,7 @@ def from_outside(inner: Callable[[dict[str, Any]], Asked], python: str, progress
 def completed(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts with what is known about the plugin, the caller and the disks."""
     places = dict.fromkeys([*environment.locations(), tempfile.gettempdir()])
-    disks = {place: round(shutil.disk_usage(_existing(place)).free / 1e9, 1) for place in places}
+    disks = {place: round(disk.free_gb(place), 1) for place in places}
     problems = facts["problems"] + [f"Only {free} GB are free on the disk of {place}. Free some space before installing or training."
                                     for place, free in disks.items() if free < LITTLE_DISK_GB]
     kinds = [kind for kind in environment.MODULES if not environment.requirement(kind)]
@@ -79,24 +75,21 @@ def page(facts: dict[str, Any]) -> str:
     if facts["problems"]:
         sections.append("<ul>" + "".join(f"<li>{escaped(problem)}</li>" for problem in facts["problems"]) + "</ul>")
     for title, step in (("One inference", "inference"), ("One training step", "training")):
-        sections.append(f"<h2>{title}</h2>" + (_rows(facts[step].items()) if step in facts else "<p>Not done.</p>"))
+        sections.append(f"<h2>{title}</h2>" + (_rows(_words(facts[step])) if step in facts else "<p>Not done.</p>"))
     plain = {name: value for name, value in facts.items() if not isinstance(value, (dict, list))}
-    sections += ["<h2>Machine</h2>" + _rows(plain.items()), "<h2>Free disk space [GB]</h2>" + _rows(facts["disk_free_gb"].items()),
+    sections += ["<h2>Machine</h2>" + _rows(_words(plain)), "<h2>Free disk space [GB]</h2>" + _rows(facts["disk_free_gb"].items()),
                  "<h2>Packages</h2>" + _rows(facts.get("packages", {}).items())]
-    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Check of the engine</title>'
-            f"<style>{STYLE}</style></head>\n"
-            f"<body><h1>Check of the engine</h1>\n{''.join(sections)}\n</body></html>\n")
+    return page_of("Check of the engine", "".join(sections))
+
+
+def _words(facts: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Facts whose names are ours and so can be read as words; paths and packages keep their names."""
+    return ((name.replace("_", " "), value) for name, value in facts.items())
 
 
 def _rows(items: Iterable[tuple[str, Any]]) -> str:
-    rows = (f"<tr><td>{escaped(str(name).replace('_', ' '))}</td><td>{escaped(str(value))}</td></tr>" for name, value in items)
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _existing(place: str) -> str:
-    while not os.path.exists(place):
-        place = os.path.dirname(place)
-    return place
+    rows = (f"<tr><td>{escaped(name)}</td><td>{escaped(str(value))}</td></tr>" for name, value in items)
+    return f"<table class=\"facts\">{''.join(rows)}</table>"
 
 
 def write(text: str, path: str) -> None:

@@ -49,18 +49,19 @@ def run(job: Asked, python: str, on_event: Callable[[dict], None], is_cancelled:
         Cancelled: when `is_cancelled` said so and the worker stopped.
     """
     log = _Log(job)
-    identity = uuid.uuid4().hex
+    identity, died, stayed = uuid.uuid4().hex, False, []
     try:
         process = _start(python, log, variables or {})
         try:
             _tell(process, protocol.request(job, VERSION, identity))
             ending = _listen(process, on_event, is_cancelled, grace, log)
+            died = ending is None
         finally:
             processes.kill_tree(process)
-            for path in job.output_paths():
-                claims.clear(os.path.realpath(path), identity)  # what a killed worker had begun; one that ended by itself has left nothing
+            # What a killed worker had begun; one that ended by itself has left nothing.
+            stayed = [path for path in job.output_paths() if claims.clear(os.path.realpath(path), identity, died)]
         if ending is None:
-            raise EngineError(failures.explain_exit(process.returncode, job.hungry_labels()) + log.tail())
+            raise EngineError(failures.explain_exit(process.returncode, job.hungry_labels(), bool(stayed)) + log.tail())
         if ending["event"] == "cancelled":
             raise Cancelled
         if ending["event"] == "failed":
@@ -96,12 +97,13 @@ def _listen(process: subprocess.Popen[bytes], on_event: Callable[[dict], None], 
         elif event["event"] == "message" or event.get("metrics") or lines.empty() or time.monotonic() - told >= POLL_S:
             on_event(event)  # progress that comes faster than it is shown is thinned; what nothing follows is not
             told = time.monotonic()
-        if deadline == math.inf and (ending is not None or is_cancelled()):
+        wanted = is_cancelled()  # also while the worker ends: whoever is asked lets a window answer meanwhile
+        if deadline == math.inf and (ending is not None or wanted):
             stopped, deadline = ending is None, time.monotonic() + grace
             _hang_up(process)
         if time.monotonic() > deadline:
             if stopped:
-                on_event({"event": "message", "level": "warning", "text": f"The worker did not stop within {grace:g} s and was killed."})
+                on_event({"event": "message", "level": "info", "text": f"The job was in the middle of a step, so it was ended after {grace:g} s."})
             break
         if not line and process.poll() is not None:
             processes.kill_tree(process)  # a child it left behind may hold the pipe open
@@ -160,7 +162,7 @@ class _Log:
         place = self._place()
         if place == self.path:
             if not self.named:
-                os.unlink(self.path)
+                self._remove()
             return
         try:
             with open(self.path, "rb") as source, open(place, "ab") as target:
@@ -168,7 +170,11 @@ class _Log:
                 shutil.copyfileobj(source, target)
         except OSError:  # the disk is full or was taken away: the log stays where it is
             return
-        os.unlink(self.path)
+        self._remove()
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):  # Windows: what the worker had started may still have it open
+            os.unlink(self.path)
 
 
 def _is_ours(log: str) -> bool:

@@ -1,42 +1,48 @@
 """The engine's Python: where it is, and how it is built.
 
 An engine is a folder ``<location>/<kind>-<hash of the pinned file>``. It is built aside, as ``….part``, and renamed when it is whole and
-its packages import; it is never repaired in place. Beside the folders, ``<kind>.json`` names an interpreter to use instead: one the user
-brought, or an engine built somewhere else.
+its packages import; it is never repaired in place, and `removal` takes it away. Beside the folders, ``<kind>.json`` names an interpreter to
+use instead: one the user brought, or an engine built somewhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess  # the engine’s interpreter is asked for its facts, from a list without a shell  # nosec B404
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from .. import places
 from ..errors import EngineError
-from ..outputs import new_file
-from ..places import data_folder
+from ..outputs import move, new_file
 from ..progress import SILENT, Progress
-from . import processes, uv
+from . import disk, processes, uv
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PROBE = Path(__file__).with_name("probe.py")
-MARKER = "complete.json"
+#: How long a scanner of viruses may hold the many files of a new engine on Windows [s].
+RENAME_S = 10.0
 VARIABLE = "EOPRETRAIN_ENGINE"
-INSTALL = "Run “Install the engine” (eopretrain:installengine) first."
+INSTALL = "Run “Install the engine” (eopretrain:installengine)"
 
 #: What each kind must be able to import; a train engine also serves jobs that ask for predict.
 _PREDICT = ("numpy", "rasterio", "pyogrio", "geopandas", "shapely", "skimage", "sklearn", "matplotlib", "psutil", "distributed", "onnx",
-            "msgspec", "onnxruntime")
-_TRAIN = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "safetensors", "onnxscript")
+            "msgspec", "onnxruntime", "openvino")
+_TRAIN = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "safetensors", "onnxscript", "pyarrow")
 MODULES: dict[str, tuple[str, ...]] = {"predict": _PREDICT, "predict_gpu": _PREDICT, "train": _PREDICT + _TRAIN}
+#: What a person calls each kind, in the list of “Install the engine”.
+NAMES = {"predict": "Make maps", "predict_gpu": "Make maps with an NVIDIA GPU", "train": "Train and make maps"}
 SERVED_BY = {"predict": ("predict_gpu", "predict", "train"), "predict_gpu": ("predict_gpu",), "train": ("train",)}
 
 
@@ -60,12 +66,12 @@ def find(kind: str, setting: str = "") -> str:
             python = _named_in(location, served) or _built_in(folder_of(served, location))
             if python:
                 return python
-    mapping = next((other for other in ("predict", "predict_gpu") for place in locations()
-                    if _named_in(place, other) or _built_in(folder_of(other, place))), "")
-    if kind == "train" and mapping:
-        raise EngineError(f"The installed engine is of the kind “{mapping}”, which maps but does not train. Run “Install the engine” "
-                          "(eopretrain:installengine) with “train” first.")
-    raise EngineError(f"The engine is not installed. {INSTALL}")
+    if kind == "train":
+        mapping = next((other for other in ("predict", "predict_gpu") for place in locations()
+                        if _named_in(place, other) or _built_in(folder_of(other, place))), "")
+        lacking = f"The installed engine makes maps, and cannot train (it is “{mapping}”)." if mapping else "The engine is not installed."
+        raise EngineError(f"{lacking} {INSTALL} with “{NAMES[kind]}” (train) first.")
+    raise EngineError(f"The engine is not installed. {INSTALL} first.")
 
 
 def find_any(kinds: Sequence[str], setting: str = "") -> str:
@@ -78,6 +84,35 @@ def find_any(kinds: Sequence[str], setting: str = "") -> str:
         with contextlib.suppress(EngineError):
             return find(kind, setting)
     return find(kinds[-1], setting)
+
+
+def is_used(folder: str) -> bool:
+    """Whether a Python that runs jobs now is that of the environment in `folder`; see `find`."""
+    for kind in MODULES:
+        with contextlib.suppress(EngineError):
+            if holds(folder, find(kind, places.setting(VARIABLE))):
+                return True
+    return False
+
+
+def holds(folder: str, python: str) -> bool:
+    """Whether an interpreter, or the folder of one, is that of the environment in `folder`, whatever links lead there."""
+    given = python_in(python) if os.path.isdir(python) else python
+    inside = os.path.realpath(os.path.dirname(python_in(folder)))
+    return inside in (os.path.realpath(os.path.dirname(one)) for one in (given, in_its_environment(given)))
+
+
+def models_beside(setting: str = "") -> str:
+    """The folder of weights beside the engine that trains, or makes maps where none trains; empty where “Install the engine” did not build it.
+
+    Args:
+        setting: see `find`.
+    """
+    for kind in ("train", "predict"):
+        with contextlib.suppress(EngineError):
+            engine = os.path.dirname(os.path.dirname(find(kind, setting)))
+            return os.path.join(os.path.dirname(engine), "models") if os.path.isfile(os.path.join(engine, places.ENGINE_MARKER)) else ""
+    return ""
 
 
 def requirement(kind: str, setting: str = "") -> str:
@@ -98,13 +133,18 @@ def missing_modules(kind: str) -> list[str]:
 def locations() -> list[str]:
     """Where engines are looked for: `.engine` in a checkout, then the user's data folder."""
     in_checkout = (CHECKOUT / "Makefile").is_file() and (CHECKOUT / "pyproject.toml").is_file()
-    return [*([str(CHECKOUT / ".engine")] if in_checkout else []), data_folder()]
+    return [*([str(CHECKOUT / ".engine")] if in_checkout else []), places.data_folder()]
 
 
 def folder_of(kind: str, location: str, requirements: str = "") -> str:
     """The folder of the engine made from the pinned file; another file, another folder."""
-    pinned = Path(requirements or pinned_file(kind)).read_bytes()
-    return os.path.join(location, f"{kind}-{hashlib.sha256(pinned).hexdigest()[:12]}")
+    pinned = requirements or pinned_file(kind)
+    return os.path.join(location, f"{kind}-{_digest(pinned, os.stat(pinned).st_mtime_ns)}")
+
+
+@functools.lru_cache  # asked several times whenever a dialog opens
+def _digest(pinned: str, changed: int) -> str:
+    return hashlib.sha256(Path(pinned).read_bytes()).hexdigest()[:12]
 
 
 def pinned_file(kind: str) -> str:
@@ -135,7 +175,7 @@ def build(kind: str, location: str = "", wheels: str = "", requirements: str = "
     pinned = requirements or pinned_file(kind)
     target = folder_of(kind, location, pinned)
     if not _built_in(target):
-        with _alone(target):
+        with alone(target):
             _build(kind, target, pinned, wheels, progress)
     if kind in MODULES:
         _name(kind, python_in(target), location)
@@ -146,22 +186,79 @@ def _build(kind: str, target: str, pinned: str, wheels: str, progress: Progress)
     part = target + ".part"
     shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
-    tool = uv.Uv(part, pinned, wheels, uv.find(os.path.dirname(target), wheels, progress.part(0, 0.05)))
+    size, place = disk.size_of(kind), os.path.dirname(target)
+    if size:
+        progress.message(f"“{NAMES[kind]}” takes up to {size.download} GB to download and {size.disk} GB on disk; {disk.free_gb(place):.1f} GB are "
+                         f"free in {place}.")
+    tool = uv.Uv(part, pinned, wheels, uv.find(place, wheels, progress.part(0, 0.05)))
     try:
         tool.create(progress.part(0.05, 0.08))
-        tool.install(progress.part(0.08, 0.95))
+        better_torch = tool.finds_better_torch(progress.part(0.08, 0.09))
+        disk.check_room(kind, place, better_torch)
+        tool.install(better_torch, progress.part(0.09, 0.95))
         facts = probe(python_in(part), MODULES.get(kind, ()), progress.part(0.95, 1))
         if facts["broken"]:
             raise EngineError(f"The engine was built, but {listed(facts['broken'])}. Run “Install the engine” again; if it stays so, "
                               "report this line.")
-        facts = {"kind": kind, "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **facts}
-        Path(part, MARKER).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        facts = {"kind": kind, "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "bytes": disk.folder_bytes(part), **facts}
+        Path(part, places.ENGINE_MARKER).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         _rename(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    for old in sorted(Path(target).parent.glob(f"{kind}-*/{MARKER}")):
-        if str(old.parent) != target:
-            progress.message(f"The engine of an earlier version is still in {old.parent}; when no QGIS uses it any more, delete that folder.")
+    for old in installed():
+        if old.kind == kind and old.folder != target:
+            progress.message(f"The engine of an earlier version is still in {old.folder} ({old.size()}). When no QGIS uses it any more, "
+                             "“Remove the engine” takes it away.")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An engine that `build` made.
+
+    Attributes:
+        kind: one of `MODULES`.
+        folder: where it is.
+        size_bytes: what its files hold; None where nobody measured it, as in engines of earlier versions.
+        current: it is made of the packages this version pins; others are left from earlier versions.
+    """
+
+    kind: str
+    folder: str
+    size_bytes: int | None
+    current: bool
+
+    def size(self, about: str = "about {} GB", unknown: str = "size unknown") -> str:
+        """Its size in words; `about` and `unknown` may be those of another language."""
+        expected = disk.size_of(self.kind)
+        return f"{self.size_bytes / disk.GB:.1f} GB" if self.size_bytes else about.format(expected.disk) if expected else unknown
+
+
+def installed(location: str = "") -> list[Installed]:
+    """The engines that `build` made, in `location` or in all places known; interpreters of the user's are none of them."""
+    elsewhere = [record_of(place, kind).get("location") for place in locations() for kind in MODULES]
+    found = []
+    for place in [location] if location else dict.fromkeys([*locations(), *filter(None, elsewhere)]):
+        for folder in sorted(Path(place).glob("*-*")):
+            kind = kind_in(folder.name)
+            if kind and _built_in(str(folder)) and not folder.is_symlink():
+                size = _facts(folder).get("bytes")
+                found.append(Installed(kind, str(folder), size if isinstance(size, int) else None,
+                                       folder.name == os.path.basename(folder_of(kind, place))))
+    return found
+
+
+def kind_in(name: str) -> str:
+    """The kind of engine that a folder of this name holds; empty where the name is none that `build` gives."""
+    kind, _, digest = name.rpartition("-")
+    return kind if kind in MODULES and re.fullmatch("[0-9a-f]{12}", digest) else ""
+
+
+def _facts(folder: Path) -> dict:
+    try:
+        facts = json.loads((folder / places.ENGINE_MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def adopt(kind: str, python: str, location: str = "", progress: Progress = SILENT) -> str:
@@ -201,10 +298,17 @@ def probe(python: str, modules: tuple[str, ...], progress: Progress = SILENT) ->
     finally:
         processes.kill_tree(process)
     try:
-        return json.loads(words)
-    except ValueError:
+        return _probed(json.loads(words))
+    except (ValueError, TypeError, KeyError):
         raise EngineError(f"{python} does not behave like a Python (exit code {process.returncode}). "
                           "Choose the interpreter of an environment.") from None
+
+
+def _probed(facts: dict) -> dict:
+    """The facts of `probe`; a ValueError, TypeError or KeyError where they are not of its form."""
+    if not all(type(part) is int for part in facts["version"]) or not all(isinstance(facts[part], dict) for part in ("packages", "broken")):
+        raise ValueError
+    return facts
 
 
 def listed(broken: dict[str, str]) -> str:
@@ -214,14 +318,25 @@ def listed(broken: dict[str, str]) -> str:
 
 def _built_in(folder: str) -> str:
     python = python_in(folder)
-    return python if os.path.isfile(os.path.join(folder, MARKER)) and os.path.exists(python) else ""
+    return python if os.path.isfile(os.path.join(folder, places.ENGINE_MARKER)) and os.path.exists(python) else ""
+
+
+def named(kind: str) -> str:
+    """The interpreter that a record names for `kind`, wherever it is; empty where none does."""
+    return next(filter(None, (_named_in(place, kind) for place in locations())), "")
+
+
+def record_of(location: str, kind: str) -> dict[str, str]:
+    """What a record says of a kind: its ``python`` and the ``location`` of its engines, each only where it is text."""
+    try:
+        record = json.loads(Path(location, f"{kind}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in record.items() if isinstance(value, str)} if isinstance(record, dict) else {}
 
 
 def _named_in(location: str, kind: str) -> str:
-    try:
-        python = json.loads(Path(location, f"{kind}.json").read_text(encoding="utf-8"))["python"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    python = record_of(location, kind).get("python", "")
     return python if os.path.exists(python) else ""
 
 
@@ -247,20 +362,15 @@ def in_its_environment(python: str) -> str:
 
 
 def _rename(part: str, target: str) -> None:
-    for attempt in range(10):
-        try:
-            os.replace(part, target)
-            return
-        except PermissionError as error:  # Windows: a virus scanner is still reading the new files
-            if attempt == 9:
-                raise EngineError(f"{part} cannot be renamed to {target} ({error.strerror}). Close programs that look into it, and run "
-                                  "again.") from None
-            time.sleep(1)
+    try:
+        move(part, target, RENAME_S)
+    except PermissionError as error:
+        raise EngineError(f"{part} cannot be renamed to {target} ({error.strerror}). Close programs that look into it, and run again.") from None
 
 
 @contextlib.contextmanager
-def _alone(target: str) -> Iterator[None]:
-    """Lets one installation at a time build `target`; the system forgets the lock when its holder dies."""
+def alone(target: str) -> Iterator[None]:
+    """Lets one installation or removal at a time have `target`; the system forgets the lock when its holder dies."""
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         stream = open(target + ".lock", "ab")  # noqa: SIM115 - closed below, after the lock
@@ -279,5 +389,5 @@ def _alone(target: str) -> Iterator[None]:
         except OSError:
             raise EngineError(f"Another installation is building {target} at this moment. Wait until it has ended.") from None
         yield
-    # Left behind on failure, an empty lock does no harm.
-    os.unlink(target + ".lock")
+    with contextlib.suppress(OSError):  # Windows: another installation looks at it; left behind, an empty lock does no harm
+        os.unlink(target + ".lock")

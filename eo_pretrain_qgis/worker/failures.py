@@ -36,7 +36,7 @@ ADVICE = {
 # What uv and pip print → what is wrong and what to do; the first that fits counts, so the special stand before the general.
 INSTALLATION = (
     (r"No space left|os error 28|os error 112|not enough space|Errno 28|Disk quota exceeded",
-     "The disk is full while building the engine in {place}. Free some space (“train” needs about 10 GB) or choose another place, and "
+     "The disk is full while building the engine in {place}. Free some space (“train” takes about 7.3 GB) or choose another place, and "
      "run again."),
     (r"certificate|self.signed|UnknownIssuer|SSLError|SSL:|TLS handshake",
      "The package index was reached, but its certificate is not trusted here, as happens behind a proxy that opens encrypted traffic. "
@@ -52,13 +52,13 @@ INSTALLATION = (
     (r"network was disabled|--offline|UV_OFFLINE",
      "uv is told to stay offline and does not have all packages in its cache. Unset UV_OFFLINE, or install from a folder of wheels."),
     (r"No interpreter found|No virtual environment found|No download found for request|Python downloads are (?:disabled|set)",
-     "There is no Python 3.11, 3.12 or 3.13 on this machine, and none could be downloaded. Install one of them and run again."),
+     "There is no Python 3.11 to 3.14 on this machine, and none could be downloaded. Install one of them and run again."),
     (r"not found in the provided package locations|because .{0,80}has no usable wheels|"
      r"because there (?:is|are) no wheels? .{0,60}locations",
      "The folder of wheels {wheels} does not hold every package for this system. Fill it with “pip download -r {pinned}” "
      "on a machine of the same kind, and run again."),
     (r"has no wheels with a matching|no matching (?:Python|platform)|does not satisfy Python|requires a different Python|Requires-Python",
-     "The packages do not exist for this Python or this system. Install Python 3.11, 3.12 or 3.13 for 64 bit and run again."),
+     "The packages do not exist for this Python or this system. Install Python 3.11 to 3.14 for 64 bit and run again."),
     (r"Permission denied|os error 13|os error 5|Access is denied|Read-only file system",
      "The folder {place} cannot be written to. Choose another place to build the engine, and run again."),
     (r"dns error|failed to lookup|[Cc]onnection refused|[Nn]etwork is unreachable|error sending request|timed out|NewConnectionError|"
@@ -71,8 +71,19 @@ INSTALLATION = (
 )
 
 
-def explain_exit(code: int, hungry: Sequence[str]) -> str:
-    """Two sentences for a worker that ended with `code` without an answer; `hungry` are labels of parameters that take memory."""
+def explain_exit(code: int, hungry: Sequence[str], kept: bool = False) -> str:
+    """Two sentences for a worker that ended with `code` without an answer, or three.
+
+    Args:
+        code: its exit code.
+        hungry: labels of parameters that take memory.
+        kept: what it had finished stays for the next job that asks for the same.
+    """
+    goes_on = " What was finished is kept: run it again with the same values, and it goes on from there." if kept else ""
+    return _explained_exit(code, hungry) + goes_on
+
+
+def _explained_exit(code: int, hungry: Sequence[str]) -> str:
     shown = f"0x{code:X}" if code > 0xFFFF else str(code)
     if code in OUT_OF_MEMORY:
         return f"The worker was killed (exit code {shown}), by a person or, as happens when the memory is full, by the system. {_relief(hungry)}"

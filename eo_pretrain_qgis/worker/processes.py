@@ -48,9 +48,11 @@ def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """Ends the program and everything it started, at once; also right for a program that has ended and left children."""
     if sys.platform == "win32":
-        taskkill = os.path.join(os.environ["SYSTEMROOT"], "System32", "taskkill.exe")
-        subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)],  # nosec B603
-                       capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
+        taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+        with contextlib.suppress(OSError):  # not there, or not allowed: at least the program itself ends
+            subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)],  # nosec B603
+                           capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
+        process.kill()
     else:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of which only zombies are left
             os.killpg(process.pid, signal.SIGKILL)

@@ -14,16 +14,18 @@ import subprocess  # uv is a program; it is started from a list without a shell 
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import EngineError
+from ..outputs import move
 from ..progress import SILENT, Progress
 from . import failures, processes
 
 PINNED_UV = Path(__file__).with_name("requirements-uv.txt")
 #: The first with `--torch-backend`, `--relocatable` and `--no-project` as used here.
 OLDEST = (0, 7)
-PYTHONS = ">=3.11,<3.14"
+PYTHONS = ">=3.11,<3.15"
 #: The packages that differ between the builds of torch; the rest of the pinned file is the same for all of them.
 TORCH_FAMILY = re.compile(r"(torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
 #: The CUDA 13 wheels on the package index need at least this driver on Linux (NVIDIA CUDA 13 release notes, table 3).
@@ -31,6 +33,8 @@ OLDEST_LINUX_DRIVER = 580
 #: Where the driver says its version on Linux.
 DRIVER_CARD = Path("/proc/driver/nvidia/version")
 BEAT_S = 0.5
+#: uv has announced its downloads by then.
+ANNOUNCED_S = 3
 MEBIBYTES = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 
 
@@ -62,18 +66,24 @@ class Uv:
                 return
         self._run(make, "Creating the environment", progress)
 
-    def install(self, progress: Progress = SILENT) -> None:
-        """Installs the pinned requirements; torch from its own index where that is better and possible."""
+    def finds_better_torch(self, progress: Progress = SILENT) -> bool:
+        """Whether torch comes from its own index: that is better for this machine, and the index answers."""
         wanted = "" if self.wheels else _better_torch()
-        family = [line.split(" ")[0] for line in _blocks(self.pinned) if line.startswith(("torch==", "torchvision=="))]
-        if wanted and family and self._torch_index_answers(family, wanted, progress):
+        return bool(wanted and self._torch() and self._torch_index_answers(self._torch(), wanted, progress))
+
+    def install(self, better_torch: bool, progress: Progress = SILENT) -> None:
+        """Installs the pinned requirements; with `better_torch` torch from its own index."""
+        if better_torch:
             rest = self._without_torch()
             self._run(["pip", "install", "--require-hashes", "--no-deps", "-r", rest], "Installing", progress.part(0, 0.6))
-            self._run(["pip", "install", "--torch-backend=auto", *family], "Installing torch", progress.part(0.6, 1))
+            self._run(["pip", "install", "--torch-backend=auto", *self._torch()], "Installing torch", progress.part(0.6, 1))
             return
         source = ["--no-index", "--find-links", self.wheels] if self.wheels else []
         # The file pins everything that is wanted, so nothing is resolved again.
         self._run(["pip", "install", "--require-hashes", "--no-deps", *source, "-r", self.pinned], "Installing", progress)
+
+    def _torch(self) -> list[str]:
+        return [line.split(" ")[0] for line in blocks(self.pinned) if line.startswith(("torch==", "torchvision=="))]
 
     def _torch_index_answers(self, family: list[str], wanted: str, progress: Progress) -> bool:
         """Asks torch's own index for the versions; a network that blocks it is noticed in seconds."""
@@ -88,7 +98,7 @@ class Uv:
 
     def _without_torch(self) -> str:
         path = os.path.join(self.folder, "requirements-without-torch.txt")
-        Path(path).write_text("\n".join(block for block in _blocks(self.pinned) if not TORCH_FAMILY.match(block)) + "\n", encoding="utf-8")
+        Path(path).write_text("\n".join(block for block in blocks(self.pinned) if not TORCH_FAMILY.match(block)) + "\n", encoding="utf-8")
         return path
 
     def _run(self, arguments: list[str], what: str, progress: Progress, **extra: str) -> None:
@@ -102,20 +112,40 @@ class Uv:
 
 
 def find(location: str, wheels: str, progress: Progress = SILENT) -> str:
-    """The path of uv: one fetched before, one on the path or in its usual places, else the pinned one, fetched with pip into `location`.
+    """The path of uv: one that is there, else the pinned one, fetched with pip into `location`.
 
     Raises:
         EngineError: when there is neither uv nor a Python with pip, or uv cannot be fetched.
     """
-    name = "uv.exe" if sys.platform == "win32" else "uv"
-    fetched = os.path.join(location, f"uv-{hashlib.sha256(PINNED_UV.read_bytes()).hexdigest()[:12]}")
-    homes = [os.path.join(fetched, "bin"), os.path.dirname(sys.executable or ""), os.path.join(sys.prefix, "Scripts"),
+    there = present(location)
+    if there:
+        return there
+    _fetch(_fetched(location), wheels, progress)
+    return os.path.join(_fetched(location), "bin", _program())
+
+
+def present(location: str) -> str:
+    """The path of a uv that is there: one fetched before into `location`, one on the path or in its usual places; empty where there is none."""
+    homes = [os.path.join(_fetched(location), "bin"), os.path.dirname(sys.executable or ""), os.path.join(sys.prefix, "Scripts"),
              os.path.expanduser("~/.local/bin"), os.path.expanduser("~/.cargo/bin")]
-    for candidate in [os.path.join(homes[0], name), shutil.which("uv"), *(os.path.join(home, name) for home in homes[1:])]:
-        if candidate and os.path.isfile(candidate) and _is_new_enough(candidate):
-            return candidate
-    _fetch(fetched, wheels, progress)
-    return os.path.join(fetched, "bin", name)
+    candidates = [os.path.join(homes[0], _program()), shutil.which("uv"), *(os.path.join(home, _program()) for home in homes[1:])]
+    return next((one for one in candidates if one and os.path.isfile(one) and _is_new_enough(one)), "")
+
+
+def forget_downloads(location: str, pinned: Iterable[str], progress: Progress = SILENT) -> bool:
+    """Takes the packages of pinned files out of uv's cache; says whether there is a uv that did so."""
+    program = present(location)
+    names = sorted({block.split("==")[0] for path in pinned for block in blocks(path)})
+    return bool(program) and _watched([program, "cache", "clean", *names], processes.clean_environment(UV_NO_PROGRESS="1", NO_COLOR="1"),
+                                      "Emptying uv's cache of the packages", progress)[0] == 0
+
+
+def _fetched(location: str) -> str:
+    return os.path.join(location, f"uv-{hashlib.sha256(PINNED_UV.read_bytes()).hexdigest()[:12]}")
+
+
+def _program() -> str:
+    return "uv.exe" if sys.platform == "win32" else "uv"
 
 
 def _is_new_enough(program: str) -> bool:
@@ -139,14 +169,14 @@ def _fetch(target: str, wheels: str, progress: Progress) -> None:
         for python in _pythons():
             code, output = _watched([python, "-I", *install], processes.clean_environment(), "Fetching uv", progress)
             if code == 0:
-                os.replace(part, target)
+                move(part, target)
                 return
             if "No module named pip" not in output:
                 place = os.path.dirname(target)
                 raise EngineError(failures.explain_installation(output, place=place, wheels=wheels, pinned=str(PINNED_UV)))
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    raise EngineError("Neither uv nor a Python with pip was found on this machine. Install uv, or Python 3.11 to 3.13 with pip, and run "
+    raise EngineError("Neither uv nor a Python with pip was found on this machine. Install uv, or Python 3.11 to 3.14 with pip, and run "
                       "again.\n" + failures.tail(output, 3))
 
 
@@ -182,7 +212,7 @@ def _better_torch() -> str:
     return f"The NVIDIA driver {driver} needs an older CUDA build of torch" if 0 < driver < OLDEST_LINUX_DRIVER else ""
 
 
-def _blocks(pinned: str) -> list[str]:
+def blocks(pinned: str) -> list[str]:
     """The requirements of a pinned file, each with its markers, hashes and comments."""
     text = Path(pinned).read_text(encoding="utf-8")
     return [block.rstrip() for block in re.split(r"(?m)^(?=[A-Za-z0-9])", text) if re.match(r"[A-Za-z0-9]", block)]
@@ -200,7 +230,7 @@ def _watched(command: list[str], environment: dict[str, str], what: str, progres
             if text:
                 printed.append(text)
                 downloads.read(text)
-            progress.at(downloads.fraction(), f"{what} … {downloads.text()}{time.monotonic() - started:.0f} s")
+            progress.at(downloads.fraction(), f"{what} … {downloads.text(time.monotonic() - started)}".rstrip(" …"))
         return process.wait(), "\n".join(printed)
     finally:
         processes.kill_tree(process)
@@ -212,6 +242,7 @@ class _Downloads:
     def __init__(self) -> None:
         self.sizes: dict[str, float] = {}
         self.done: dict[str, float] = {}
+        self._step, self._told, self._total = (0, 0), "", 0.0
 
     def read(self, line: str) -> None:
         """Takes note of one line."""
@@ -226,10 +257,16 @@ class _Downloads:
         """Done share of what has been announced so far."""
         return sum(self.done.values()) / sum(self.sizes.values()) if self.sizes else 0
 
-    def text(self) -> str:
-        """What is under way, in words."""
-        if not self.sizes:
+    def text(self, seconds: float) -> str:
+        """What is under way, in words that change with each fifth of the downloads and each minute: QGIS's log keeps every change as a line."""
+        if seconds < ANNOUNCED_S:
             return ""
-        running = [name for name in self.sizes if name not in self.done]
-        now = ", now " + ", ".join(running[:3]) if running else ""
-        return f"{sum(self.done.values()):.0f} of {sum(self.sizes.values()):.0f} MiB{now}, "
+        step, total = (int(5 * self.fraction() + 1e-9), int(seconds // 60)), sum(self.sizes.values())
+        if step != self._step or total > 1.5 * self._total or not self._told:  # on a slow machine more is announced later
+            self._step, self._told, self._total = step, self._now(step[1]), total
+        return self._told
+
+    def _now(self, minutes: int) -> str:
+        running = sorted((name for name in self.sizes if name not in self.done), key=lambda name: -self.sizes[name])
+        done = f"{sum(self.done.values()):.0f} of {sum(self.sizes.values()):.0f} MiB" if self.sizes else ""
+        return ", ".join(part for part in (done, "now " + " and ".join(running[:2]) if running else "", f"{minutes} min" if minutes else "") if part)

@@ -1,6 +1,7 @@
 """Accuracy and areas from a sample: published examples to the last digit, one worked by hand, and intervals that cover the truth."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,6 +121,31 @@ def test_intervals_cover_the_truth_where_strata_are_not_the_classes():
 def test_a_class_that_is_not_there_has_no_accuracy():
     found = estimate(points(np.array([[5, 0, 1], [0, 5, 1], [0, 0, 0]])), np.array([1, 1, 0]), 3)
     assert found.users[2].value is None and found.producers[2].value == 0
+
+
+def all_right(strata, units=None):
+    """Places of two classes without an error, in these strata, which are the classes of the map."""
+    strata = np.array(strata)
+    places = Places.of_points(strata, strata, strata)
+    return places if units is None else replace(places, units=np.array(units), groups=np.zeros(max(units) + 1, int))
+
+
+def test_where_no_place_is_wrong_accuracies_have_a_limit():
+    """Drawn by area, all 40 places count: 0.05^(1/40) = exp(-0.074893) = 0.9278; of the 10 of a class 0.05^(1/10) = 0.7411."""
+    found = estimate(all_right([0] * 30 + [1] * 10), np.array([300, 100]), 2)
+    assert (found.overall.value, found.overall.half_width, found.overall.limit) == (1, 0, pytest.approx(0.9278, abs=1e-4))
+    assert [one.limit for one in found.users] == pytest.approx([0.05 ** (1 / 30), 0.7411], abs=1e-4)
+    assert all(one.limit is None for one in (*found.producers, *found.areas)), "what a class hides in others is not known"
+    few = estimate(all_right([0] * 30 + [1] * 10), np.array([100, 300]), 2)  # 10 places stand for three quarters: 10 / 0.75 = 13.3
+    assert few.overall.limit == pytest.approx(0.05 ** (0.75 / 10))
+    together = estimate(all_right([0] * 30 + [1] * 10, np.arange(40) // 10), np.array([300, 100]), 2)
+    assert together.overall.limit == pytest.approx(0.05 ** (1 / 4)), "ten points of a polygon are one"
+    assert estimate(all_right([0] * 30 + [1] * 10), np.array([300, 100]), 2, drawn=False).overall.limit is None
+
+
+def test_where_no_place_is_right_the_limit_is_from_above():
+    found = estimate(Places.of_points(np.zeros(20, int), np.zeros(20, int), np.ones(20, int)), np.array([100.0]), 2)
+    assert (found.overall.value, found.overall.limit) == (0, pytest.approx(1 - 0.8609, abs=1e-4))
 
 
 def test_without_a_draw_there_are_no_intervals():

@@ -6,11 +6,10 @@ import math
 import geopandas
 import numpy as np
 import pytest
-import rasterio
 import shapely
 
 from eo_pretrain_qgis.engine.assessment.planning import _drawn
-from eo_pretrain_qgis.engine.assessment.survey import ClassMap, survey
+from eo_pretrain_qgis.engine.mapping.map_survey import ClassMap, survey
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
@@ -54,7 +53,8 @@ def test_places_on_a_small_map(folder):
     assert 'label="right (54)"' in style and 'label="wrong (6)"' in style
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert all(words in page for words in ("0.900 ± 0.077", "51.30 ± 6.25", "2020-06-21", "<svg", "data:image/png",
-                                            "Training ground cannot be checked"))
+                                            "Training ground cannot be checked", "Of places that the map calls crop (4), forest (2), fewer than 5",
+                                            "Of places that are really crop (2), forest (4), fewer than 5 were found in another class"))
 
 
 @pytest.mark.parametrize(("field", "value"), [("name", "crop"), ("code", 1)])
@@ -75,6 +75,16 @@ def test_strata_that_are_not_the_classes(folder):
     assert "Stehman 2014" in facts["design"]["text"] and facts["hectares"] == pytest.approx(81)
     with pytest.raises(DataError, match="has the strata “east”, “west”, which are no classes of the map, and nothing says how large they are."):
         assessed(folder, **given)
+
+
+def test_a_map_without_an_error_has_limits_and_no_intervals(folder):
+    """Drawn by area, 60 places count: 0.05^(1/60) = exp(-0.049929) = 0.951; of the 40 of crop 0.05^(1/40) = 0.928."""
+    result, facts = assessed(folder, class_map=places.cover_map(folder), reference=places.cover_places_all_right(folder))
+    assert facts["overall_accuracy"] == {"value": 1, "half_width": 0, "limit": pytest.approx(0.951, abs=5e-4)}
+    assert result["overall_accuracy"] == 1 and "overall_half_width" not in result
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Overall accuracy 1.000 (at least 0.951)" in text and "<td>1.000 (at least 0.928)</td>" in text and "± 0.0" not in text
+    assert "All 40 places that the map calls crop are right. That is no proof: up to 7% of it may still be wrong" in text
 
 
 def test_not_drawn_by_chance_there_are_figures_without_intervals(folder):
@@ -129,11 +139,19 @@ def test_one_pixel_of_each_polygon(folder):
     assert len(found) == 3, "the seed decides"
 
 
+def test_a_pixel_of_a_polygon_counts_by_its_area(folder):
+    """Of what the map calls crop it is right on a polygon of 40 px and wrong on one of 10 px: 40 / 50 of that ground, and not a half."""
+    places._polygons(folder / "two.gpkg", [(0, 0, 5, 8), (10, 0, 12, 5), (10, 70, 12, 75)], code=[1, 2, 2])
+    _, facts = assessed(folder, class_map=places.cover_map(folder), reference=folder / "two.gpkg", design="not_random")
+    assert by_name(facts, "users_accuracy")["crop"]["value"] == pytest.approx(40 / 50)
+
+
 def test_points_of_one_group_are_one_unit(folder):
-    """All points twice: alone they would seem to be twice as many, as groups they are what they were."""
+    """All points twice, a step apart: alone they would seem to be twice as many, as groups they are what they were."""
     layer = geopandas.read_file(places.cover_places(folder))
     layer["field"] = np.arange(len(layer))
-    twice = geopandas.GeoDataFrame(geopandas.pd.concat([layer, layer]), crs=layer.crs)
+    beside = layer.set_geometry(layer.translate(1e-5, 0))
+    twice = geopandas.GeoDataFrame(geopandas.pd.concat([layer, beside]), crs=layer.crs)
     twice.to_file(folder / "twice.gpkg")
     given = {"class_map": places.cover_map(folder), "reference": folder / "twice.gpkg"}
     once, _ = assessed(folder, **{**given, "reference": folder / "places.gpkg"})
@@ -191,7 +209,7 @@ def test_what_cannot_be_checked_is_said(folder):
     reference = places.cover_places(folder)
     assessed(folder, heard, class_map=places.cover_map(folder), reference=reference)
     assessed(folder, heard, class_map=places.model_map(folder), reference=reference)
-    assert any("because the map cover.tif does not say which model made it. If it was learned" in text for text in heard.warnings)
+    assert any("because the map “cover.tif” does not say which model made it. If it was learned" in text for text in heard.warnings)
     assert any("does not say which ground its model cover-0123abcd has learned from. Give its dataset" in text for text in heard.warnings)
 
 
@@ -207,11 +225,18 @@ def test_places_seen_long_before_or_after_the_map(folder):
     assert not any("half a year" in text for text in heard.warnings)
 
 
+def test_places_of_old_pictures_have_days(folder):
+    table = geopandas.read_file(places.cover_places(folder)).assign(day="1965-03-01")
+    table.to_file(folder / "old.gpkg")
+    _, facts = assessed(folder, class_map=places.cover_map(folder), reference=folder / "old.gpkg", date_field="day")
+    assert facts["reference"]["first_day"] == facts["reference"]["last_day"] == "1965-03-01"
+
+
 def test_places_outside_and_without_a_class_are_left_out(folder):
     heard = Listening()
     result, _ = assessed(folder, heard, class_map=places.cover_map(folder), reference=places.cover_places_beyond(folder))
     assert result["counted"] == 60
-    assert any("3 of 63 reference points are left out, because the map cover.tif does not reach them: 3 lie outside it." in text
+    assert any("3 of 63 reference points are left out, because the map “cover.tif” does not reach them: 3 lie outside it." in text
                for text in heard.warnings)
     assert any("2 of 65 features of" in text and "have no class in the field “code”" in text for text in heard.warnings)
 
@@ -228,6 +253,30 @@ def test_a_sample_drawn_here_is_known_again(folder):
     result, facts = assessed(folder, heard, class_map=places.later_map(folder), **given)
     assert any("was drawn from another map" in text and "so the estimator of Stehman (2014) is used" in text for text in heard.warnings)
     assert result["overall_half_width"] > 0 and facts["design"]["kind"] == "field"
+
+
+def test_a_sample_on_a_map_that_numbers_its_classes_otherwise(folder):
+    """Classes are known by their names: the same values mean something else there."""
+    given = {"reference": places.cover_sample(folder), "design": "auto", "class_field": ""}
+    own, _ = assessed(folder, class_map=folder / "cover.tif", **given)
+    turned, facts = assessed(folder, class_map=places.turned_map(folder), **given)
+    assert turned["overall_accuracy"] == pytest.approx(own["overall_accuracy"], abs=1e-6)
+    assert [row["name"] for row in facts["classes"]] == ["forest", "crop"]
+    layer = geopandas.read_file(folder / "labelled.gpkg")
+    layer.assign(legend="{").to_file(folder / "damaged.gpkg")
+    with pytest.raises(DataError, match="The field “legend” of .*damaged.gpkg .* Draw the sample again."):
+        assessed(folder, class_map=folder / "cover.tif", **{**given, "reference": folder / "damaged.gpkg"})
+
+
+def test_training_ground_that_is_left_out_makes_the_strata_of_a_sample_smaller(folder):
+    """Drawn over the whole map, and judged without the training ground: figures and mapped areas are of the rest."""
+    sample, dataset = places.cover_sample(folder), places.training_tile_of_cover(folder)
+    given = {"reference": sample, "design": "auto", "class_field": "", "dataset": dataset, "training_ground": "leave_out"}
+    _, facts = assessed(folder, class_map=folder / "cover.tif", **given)
+    assert facts["hectares"] == pytest.approx(81 - 10.24)
+    assert sum(by_name(facts, "mapped_ha").values()) == pytest.approx(81 - 10.24)
+    with pytest.raises(DataError, match=r"places of .* lie on training ground, and the sample was drawn from another map .* whose areas without"):
+        assessed(folder, class_map=places.later_map(folder), **given)
 
 
 def test_a_sample_of_which_a_class_was_not_labelled(folder):
@@ -255,7 +304,20 @@ def test_a_drawn_sample(folder):
     assert len(set(map(tuple, drawn.get_coordinates().to_numpy()))) == 139, "no pixel twice"
     style = (folder / "sample.qml").read_text(encoding="utf-8")
     assert all(words in style for words in ('type="ValueMap"', 'name="forest" value="2"', 'type="DateTime"', 'to be labelled'))
-    assert style.count('type="Hidden"') == 3, "what the map says is not shown"
+    assert style.count('type="Hidden"') == 5, "neither what the map says is shown nor the row number of the file"
+    assert '<field name="id" editable="0"/>' in style
+
+
+def test_the_places_are_counted_before_they_are_drawn(folder):
+    heard = Listening()
+    result = JOBS["plan_assessment"].from_values({"class_map": str(places.cover_map(folder)), "output": str(folder / "sample.gpkg")}).run(heard)
+    # .85 · .15 (1.96 / d)² = 195.9, 1224.5, 544.2 and 49.0 for d = .05, .02, .03 and .1; of the last, each of the two classes gets 50.
+    told = [text for text in heard.texts if "to be labelled" in text]
+    assert result["drawn"] == 196 and told == [
+        "196 places are to be labelled for ± 0.05 in the overall accuracy, if the classes are as accurate as expected. “Half width of the interval” "
+        "decides: 0.02 takes 1225, 0.03 takes 545, 0.1 takes 100."]
+    before = [event.get("text", "") for event in heard.events]
+    assert before.index(told[0]) < before.index("Drawing the places")
 
 
 def test_more_places_than_a_class_has_pixels_are_all_of_them(folder):
@@ -311,34 +373,17 @@ def test_places_are_drawn_by_area(folder):
     assert high / low == pytest.approx(math.cos(math.radians(27.5)) / math.cos(math.radians(2.5)), abs=0.05)
 
 
-@pytest.mark.parametrize("step", [1, 7])
-def test_the_map_is_the_same_however_it_is_stored(step, folder):
-    """Its number is that of its pixels: packed otherwise it is the same, with one pixel more of a class it is another."""
-    values, ids = places.cover_values(), []
-    for number, kept in enumerate((values, values, np.where(np.indices(values.shape).sum(0) == step, 2, values).astype(np.uint8))):
-        path = places.write_raster(folder / f"{number}.tif", kept, nodata=255, compress=("none", "deflate", "none")[number])
-        ids.append(survey(ClassMap({"path": str(path)}), np.zeros(0, int), np.zeros(0, int)).id)
-    assert ids[0] == ids[1] != ids[2]
-
-
-def test_a_map_of_many_pieces_is_counted_once(folder, monkeypatch):
-    """Pieces of 32 px, none of which the map fills evenly, give the same counts, places and picture."""
-    mapped = ClassMap({"path": str(places.cover_map(folder))})
-    rows, cols = np.array([0, 89, 33, 95, 31]), np.array([0, 89, 61, 3, 59])
-    whole = survey(mapped, rows, cols)
-    monkeypatch.setattr("eo_pretrain_qgis.engine.assessment.survey.PIECE", 32)
-    monkeypatch.setattr("eo_pretrain_qgis.engine.assessment.survey.PICTURE", 29)
-    parts = survey(mapped, rows, cols)
-    assert parts.found.tolist() == whole.found.tolist() == [0, 1, 1, 255, 0]
-    assert parts.areas.tolist() == whole.areas.tolist() == [540_000, 270_000]
-    assert parts.step == 4 and (parts.picture == whole.picture[::4, ::4]).all()
-
-
-def test_a_map_that_is_none(folder):
-    with pytest.raises(DataError, match="holds .*, and classes are whole numbers from 0 on. Choose a class map."):
-        survey(ClassMap({"path": str(places.cover_measured(folder))}), np.zeros(0, int), np.zeros(0, int))
-    with rasterio.open(folder / "many.tif", "w", driver="GTiff", width=30, height=30, count=1, dtype="uint16", crs="EPSG:32633",
-                       transform=rasterio.transform.from_origin(500_000, 5_300_000, 10, 10)) as target:
-        target.write(np.arange(900, dtype=np.uint16).reshape(1, 30, 30))
-    with pytest.raises(DataError, match="has more than 254 different values, so it is no class map."):
-        survey(ClassMap({"path": str(folder / "many.tif")}), np.zeros(0, int), np.zeros(0, int))
+def test_places_without_a_class_on_the_map_are_left_out(folder):
+    """The map shows nothing in its upper ten rows, whose value in the file is 255, the largest of 8 bits."""
+    values = places.cover_values()
+    values[:10] = 255
+    path = places.write_raster(folder / "gap.tif", values, nodata=255)
+    rows, cols = np.array([5, 15]), np.array([3, 80])
+    found = survey(ClassMap({"path": str(path)}), rows, cols)
+    assert found.found.tolist() == [255, 1] and found.pixels.tolist() == [4800, 2400]
+    assert np.unique(found.picture[:10]).tolist() == [255] and np.unique(found.picture[10:]).tolist() == [0, 1]
+    heard = Listening()
+    _, facts = assessed(folder, heard, class_map=path, reference=places.cover_places(folder))
+    beside = int((places._places()[0] < 10).sum())
+    assert facts["reference"]["places"] == 60 - beside
+    assert any(f"{beside} of 60 reference points are left out" in text and f"{beside} lie where it has no class" in text for text in heard.warnings)

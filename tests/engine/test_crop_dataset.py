@@ -1,6 +1,8 @@
 """Crop datasets: every value, flag and day is that of its pixel; means follow a formula; priors, overlaps and small parcels."""
 
+import geopandas
 import numpy as np
+import pandas
 import pytest
 import rasterio
 import shapely
@@ -166,8 +168,6 @@ def test_rare_crops_go_to_other(season, folder):
 
 
 def test_small_parcels_are_counted(season, folder):
-    import geopandas
-
     parcels = geopandas.read_file(season / "parcels.gpkg").to_crs(32633)
     parcels.loc[3, "geometry"] = shapely.box(ORIGIN[0] + 601, ORIGIN[1] - 4, ORIGIN[0] + 604, ORIGIN[1] - 1)
     parcels.to_file(folder / "one_small.gpkg")
@@ -175,6 +175,16 @@ def test_small_parcels_are_counted(season, folder):
     dataset = create(season, folder, progress=heard, parcels=str(folder / "one_small.gpkg"), inner_buffer=0, sample_count=100)
     assert "1 of 36 parcels are smaller than a pixel of 10 m and are left out." in heard.texts
     assert dataset.description["labels"]["parcels_without_pixel"] == 1
+
+
+def test_copies_of_parcels_are_not_called_small(season, folder):
+    parcels = geopandas.read_file(season / "parcels.gpkg")
+    pandas.concat([parcels, parcels.iloc[:3]]).to_file(folder / "copies.gpkg")
+    heard = Listening()
+    dataset = create(season, folder, progress=heard, parcels=str(folder / "copies.gpkg"), sample_count=100)
+    told = [text for text in heard.texts if "are left out" in text and "parcels" in text]
+    assert told == [f"3 of {len(parcels) + 3} parcels lie under others of the same crop, as copies do, and are left out."]
+    assert dataset.description["labels"]["parcels_without_pixel"] == 3
 
 
 @pytest.mark.parametrize("strategy", ["prior", "square_root", "equal"])

@@ -46,9 +46,12 @@ def test_another_tile_joins(zones, folder, base, first):
     """Longer than the dataset and shorter, and older than its first year."""
     other = next(tile for tile in ZONES if tile != base)
     old = create(zones, folder / "old", images=images(zones, tiles=[base])[first:], kind="parcels")
-    both = create(zones, folder / "both", images=images(zones, tiles=[other]), kind="parcels", append_to=str(folder / "old"))
+    heard = Listening()
+    both = create(zones, folder / "both", heard, images=images(zones, tiles=[other]), kind="parcels", append_to=str(folder / "old"))
+    assert not any(text.startswith("Whole parcels were given to training") and " Then " not in text for text in heard.texts)
     assert set(both.tiles["scene"]) == set(ZONES) and both.facts["first_year"] == 2018
     assert_true(both)
+    assert both.shards.compare(), "old and new arrays have checksums, which fit"
     assert list(both.splits[:len(old)]) == list(old.splits) and (both.labels(np.arange(len(old))) == old.labels(np.arange(len(old)))).all()
     assert [row.name for row in both.classes] == [row.name for row in old.classes]
     assert set(both.splits[len(old):]) <= {"training", "dropped"}

@@ -207,8 +207,11 @@ def test_seasons(first, last, day, season):
 
 
 @pytest.mark.parametrize(("first", "last", "sentence"), [
-    ("09-01", None, "only one was given: “09-01”. Give both, or none."), ("1 Sep", "08-31", "“1 Sep” is no day of a season. Write it as MM-DD"),
-    ("02-30", "08-31", "“02-30” is no day"), ("2018-09-01", "08-31", "only one day has a year"),
+    ("09-01", None, "only one was given: “09-01”. Give both, or none."),
+    ("1 Sep", "08-31", "“First day” .first_day. is “1 Sep”, which is no day of a year. Write the month and then the "
+                       "day, MM-DD"),
+    ("02-30", "08-31", "“02-30”, which is no day"), ("01-01", "13-01", "“Last day” .last_day. is “13-01”, which is no day of a year."),
+    ("13-01", None, "“First day” .first_day. is “13-01”, which is no day of a year."), ("2018-09-01", "08-31", "only one day has a year"),
     ("2019-09-01", "2019-08-31", "ends before it begins")])
 def test_bad_seasons(first, last, sentence):
     with pytest.raises(DataError, match=sentence):

@@ -13,6 +13,7 @@ from eo_pretrain_qgis.engine.datasets.splitting.by_place import SplitPlan
 from eo_pretrain_qgis.engine.datasets.splitting.resplitting import divide_again
 from eo_pretrain_qgis.errors import DataError
 
+from ..arrays import changed_on_purpose
 from ..scenes import land_dataset
 
 
@@ -126,6 +127,7 @@ def test_missing_footprints(copy):
 ])
 def test_arrays_that_are_not_as_described(copy, name, values, sentence):
     np.save(copy / name, values)
+    changed_on_purpose(copy)
     with pytest.raises(DataError, match=re.escape(sentence)):
         Dataset.open(copy)
 
@@ -134,6 +136,7 @@ def test_labels_of_large_datasets_are_looked_through_as_they_are_read(copy, monk
     labels = np.zeros((64, 32, 32), np.uint8)
     labels[37, 5, 5], labels[3] = 9, 255
     np.save(copy / "labels-000.npy", labels)
+    changed_on_purpose(copy)
     monkeypatch.setattr(dataset_module, "CHECKED_BYTES", 1024)
     dataset = Dataset.open(copy)
     assert (dataset.labels(np.array([3])) == 255).all(), "255 is no label"

@@ -1,14 +1,20 @@
 """A dataset that is extended keeps what it had; new tiles are for training, never near validation or test."""
 
+import json
+import shutil
+
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 from tests import scenes_labelling
+
+from ..listening import Listening
 
 COMMON = {"preset": "sentinel2_l2a", "tile_size": 32, "class_field": "class"}
 
@@ -26,10 +32,10 @@ def labelled(places):
     return int(geopandas.read_file(places / "labelled.gpkg")["class"].notna().sum())
 
 
-def extend(places, output, **values):
+def extend(places, output, progress=SILENT, **values):
     values = {"images": [str(places / "land.tif")], "labels": str(places / "labelled.gpkg"), "append_to": str(places / "western"),
               "output": str(output), **COMMON, **values}
-    JOBS["create_training_dataset"].from_values(values).run(SILENT)
+    JOBS["create_training_dataset"].from_values(values).run(progress)
     return Dataset.open(output)
 
 
@@ -40,8 +46,11 @@ def contents(folder):
 def test_old_tiles_stay_as_they_were_and_new_ones_are_for_training(places, folder):
     before = contents(places / "western")
     old = Dataset.open(places / "western")
-    new = extend(places, folder / "both")
+    heard = Listening()
+    new = extend(places, folder / "both", heard)
+    assert not any("nothing was kept for validation" in text or "training pixel is of" in text for text in heard.texts)
     assert contents(places / "western") == before
+    assert new.shards.compare(), "old and new arrays have checksums, which fit"
     every, added = old.indices("all"), np.arange(len(old), len(new))
     assert len(added) == labelled(places) > 8
     assert (new.images(every) == old.images(every)).all()
@@ -104,3 +113,37 @@ def test_soft_labels_are_not_extended(places, folder):
     path.write_text(json.dumps(description), encoding="utf-8")
     with pytest.raises(DataError, match="keeps shares beside its labels, and tiles can be added only to a dataset of one sensor"):
         extend(places, folder / "both", append_to=str(folder / "soft"))
+
+
+def test_new_tiles_keep_away_from_ground_that_a_named_subset_is_measured_on(places, folder):
+    plain, dropped = extend(places, folder / "plain"), {}
+    added = geopandas.read_file(folder / "plain" / "tiles.gpkg").geometry.iloc[-1]
+    for where in ("test", None, "training"):
+        shutil.copytree(places / "western", folder / f"western {where}")
+        tiles = geopandas.read_file(folder / f"western {where}" / "tiles.gpkg")
+        first = int(tiles.index[tiles["split"] == "training"][0])
+        tiles = tiles.assign(subset=["clouds" if row == first else None for row in tiles.index],
+                             subset_split=[where if row == first else None for row in tiles.index])
+        tiles.loc[first, "split"] = "dropped"
+        tiles.loc[first, "geometry"] = added
+        tiles.to_file(folder / f"western {where}" / "tiles.gpkg", layer="tiles", driver="GPKG")
+        found = extend(places, folder / f"both {where}", append_to=str(folder / f"western {where}"))
+        assert len(found) == len(plain) and found.indices("all", subset="clouds").tolist() == [first]
+        dropped[where] = int((found.splits[len(tiles):] == "dropped").sum())
+    assert dropped["test"] == dropped[None] > 0 and dropped["training"] == 0
+
+
+def test_images_of_another_number_of_bands_are_named(places, folder, bands=5):
+    """Values without a unit are held against those of the dataset by their brightness, which asks for the same bands."""
+    path = shutil.copytree(places / "western", folder / "old") / "dataset.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["sensors"][0]["preset"] = "generic"
+    for band in description["sensors"][0]["bands"]:
+        band.update(unit="unknown", scale=1.0, offset=0.0)
+    path.write_text(json.dumps(description), encoding="utf-8")
+    with rasterio.open(places / "land.tif") as land:
+        values, profile = np.resize(land.read(), (bands, land.height, land.width)), land.profile
+    with rasterio.open(folder / "other.tif", "w", **{**profile, "count": bands}) as other:
+        other.write(values)
+    with pytest.raises(DataError, match=r"other.tif has the bands .*, but .*old has .* Choose images of the same sensor"):
+        extend(places, folder / "both", append_to=str(path.parent), images=[str(folder / "other.tif")], preset="generic")

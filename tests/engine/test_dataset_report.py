@@ -17,7 +17,7 @@ def dataset(tmp_path_factory):
 
 
 def test_pictures_show_image_and_label_of_the_same_place(dataset):
-    tiles = telling_tiles(dataset, "training", 6)
+    tiles = telling_tiles(dataset, dataset.indices("training"), 6)
     looks, labels = look(dataset, tiles, "image"), paint(dataset.labels(tiles), dataset.classes)
     assert looks.shape == labels.shape == (len(tiles), 32, 32, 3)
     crop = np.array([int(dataset.classes[0].color[at:at + 2], 16) for at in (1, 3, 5)])

@@ -5,12 +5,14 @@ import pytest
 import rasterio
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
+from eo_pretrain_qgis.engine.rasters.decoding import DECODINGS
 from eo_pretrain_qgis.engine.rasters.raster import Scene
+from eo_pretrain_qgis.engine.rasters.sensors import PRESETS
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 from tests.scenes import land_fields, write_raster
-from tests.scenes_embeddings import alphaearth_of_land, of_land, tessera_of_land, tessera_without_scales
+from tests.scenes_embeddings import alphaearth_of_land, land_embedding, of_land, tessera_of_land, tessera_without_scales
 from tests.scenes_points import land_points
 
 
@@ -74,6 +76,44 @@ def test_what_cannot_be_decoded_is_refused(make, preset, sentence, folder):
         job("map_from_points", images=[str(image)], labels=land_points(folder), class_field="cover", preset=preset, output=folder / "map.tif",
             model=folder / "m.onnx", report=folder / "m.html")
     assert not (folder / "map.tif").exists()
+
+
+@pytest.mark.parametrize(("count", "whole", "preset"), [(63, 64, "alphaearth_v1"), (65, 64, "alphaearth_v1"), (64, 128, "tessera_v1")])
+@pytest.mark.parametrize("named", [True, False])
+def test_an_embedding_without_all_its_bands_is_refused(count, whole, preset, named, folder):
+    image = write_raster(folder / "part.tif", of_land(folder, count), names=[f"A{number:02d}" for number in range(count)] if named else ())
+    write_raster(folder / "part_scales.tif", np.ones((1, 256, 256), np.float32))
+    sentence = (rf"^The number of bands of .*part.tif is {count}, and embeddings that are .* have {whole}. Choose the file with all bands as it was "
+                "published, or the sensor of the image.$")
+    with pytest.raises(DataError, match=sentence):
+        job("create_pretraining_dataset", images=[str(image)], preset=preset, tile_size=64, output=folder / "data")
+    assert not (folder / "data").exists()
+
+
+def test_as_many_bands_are_decoded_as_their_sensor_has():
+    for sensor in PRESETS.values():
+        assert not sensor.decoding or DECODINGS[sensor.decoding].bands == len(sensor.bands)
+
+
+def test_a_model_of_embeddings_goes_from_tiles_to_a_map(folder):
+    """Numbers that this plugin made, whose unit is embedding, through dataset, regression, model file and map."""
+    image = land_embedding(folder)
+    job("create_training_dataset", images=[str(image)], labels=land_fields(folder), class_field="cover", tile_size=32, output=folder / "data")
+    sensor = Dataset.open(folder / "data").sensor_named()
+    assert {band.unit for band in sensor.bands} == {"embedding"} and sensor.bands[0].scale == pytest.approx(1 / 127)
+    assert sensor.bands[0].name.endswith("_001") and (sensor.dtype, sensor.nodata) == ("int8", -128)
+    job("finetune", dataset=folder / "data", approach="statistics", output=folder / "run")
+    job("export_model", run_folder=folder / "run", output=folder / "m.onnx")
+    found = job("predict_map", model=folder / "m.onnx", images=[str(image)], device="cpu", output=folder / "map.tif")
+    with rasterio.open(folder / "map.tif") as mapped, rasterio.open(folder / "land.tif") as source:
+        crop = source.read(1) > 1000
+        value = {entry.name: entry.value for entry in Dataset.open(folder / "data").classes}
+        right = mapped.read(1) == np.where(crop, value["crop"], value["forest"])
+    assert found["valid_share"] == 1 and right.mean() > 0.95
+    facts = job("evaluate_model", run_folder=folder / "run", output=folder / "report.html")
+    assert facts["mean_iou"] > 0.9
+    with pytest.raises(DataError, match="has no band emb_.*_001, which the model needs."):
+        job("predict_map", model=folder / "m.onnx", images=[str(folder / "land.tif")], device="cpu", output=folder / "other.tif")
 
 
 def test_scales_of_several_bands_are_refused(folder):

@@ -83,7 +83,7 @@ def test_a_grid_that_cannot_be_is_refused(product, size):
 
 def test_a_grid_for_a_plain_file_is_refused(product):
     file = next(product.rglob("*_B02_10m.tif"))
-    with pytest.raises(DataError, match="is no folder, archive or metadata file of a scene"):
+    with pytest.raises(DataError, match="is no folder, archive, item file or metadata file of a scene"):
         whole(f"{file}|resolution=20")
 
 

@@ -10,7 +10,7 @@ import rasterio
 import rasterio.transform
 
 from eo_pretrain_qgis.engine.datasets.building import describe_sensor
-from eo_pretrain_qgis.engine.datasets.clear_scenes import clear_scenes
+from eo_pretrain_qgis.engine.datasets.cloud_masks import clear_scenes
 from eo_pretrain_qgis.engine.rasters.clouds import CLEAR, CLOUD, NOT_MEASURED, open_mask
 from eo_pretrain_qgis.engine.rasters.deliveries import delivery_of
 from eo_pretrain_qgis.engine.rasters.grid import Window
@@ -19,6 +19,7 @@ from eo_pretrain_qgis.engine.rasters.raster import Raster, Scene
 from eo_pretrain_qgis.engine.rasters.sensors import name_bands
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.progress import SILENT
 from tests.scenes import write_raster
 from tests.scenes_delivered import BANDS, band_folder, landsat, plane, safe, zipped
 
@@ -248,3 +249,11 @@ def test_a_level_that_the_sensor_is_not_is_warned_of(tmp_path):
     heard = Listening()
     describe_sensor([Scene.open([{"path": str(root)}])], "sentinel2_l2a_0400", progress=heard)
     assert any(level == "warning" and "is of level L1C, but the sensor is Sentinel-2 L2A" in text for level, text in heard.said)
+
+
+def test_a_mask_of_clouds_is_made_of_the_scene_as_it_was_delivered(product, tmp_path):
+    facts = JOBS["mask_clouds"].from_values({"images": [str(product)], "output": str(tmp_path / "mask.tif")}).run(SILENT)
+    with rasterio.open(tmp_path / "mask.tif") as written, Raster(str(product)) as raster, open_mask({"path": str(product)}, "mask") as mask:
+        flags = mask.read(raster.grid, raster.grid.window)
+        assert np.array_equal(written.read(1), np.where(flags == NOT_MEASURED, 255, flags))
+    assert facts["source"] == "scl" and facts["cloud_share"] > 0

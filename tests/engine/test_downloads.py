@@ -17,9 +17,10 @@ import pytest
 
 from eo_pretrain_qgis.engine.models import downloads
 from eo_pretrain_qgis.engine.models.downloads import download
+from eo_pretrain_qgis.engine.network import transfer
 from eo_pretrain_qgis.errors import Cancelled, DataError, ModelError
 
-from ..listening import Cancelling, Listening
+from ..listening import Cancelling, Listening, promised
 
 CONTENT = np.random.default_rng(1).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -48,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name == "circle":
             return self._redirect("/circle")
         if name == "silent":
-            time.sleep(1.5)
+            time.sleep(6)
             return None
         if name == "page":
             return self._send(b"<html>Please log in to this network.</html>", 0)
@@ -90,7 +91,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(downloads, "_wait", lambda seconds, progress: None)
+    monkeypatch.setattr(downloads, "wait", lambda seconds, progress: None)
     serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     serving.daemon_threads, serving.asked, serving.ranges = True, Counter(), []
     serving.address = f"http://127.0.0.1:{serving.server_address[1]}"
@@ -121,7 +122,8 @@ def test_a_circle_of_redirects_ends(server, folder):
 @pytest.mark.parametrize("fault", ["cut", "norange", "elsewhere", "hangs"])
 def test_a_broken_transfer_goes_on(server, folder, fault):
     progress = Listening()
-    assert download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, silence_s=0.5, progress=progress) == SHA256
+    patience_s = 0.5 if fault == "hangs" else 60  # on a busy machine an answer may well take half a second
+    assert download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, silence_s=patience_s, progress=progress) == SHA256
     assert (folder / "a.pth").read_bytes() == CONTENT
     assert any("broke off at" in text and "it is tried again (2 of 4)" in text for text in progress.texts)
     assert server.asked["/" + fault] == (3 if fault == "elsewhere" else 2)
@@ -185,7 +187,7 @@ def test_another_file_in_the_place_is_not_taken(server, folder):
 ])
 def test_what_servers_refuse(server, folder, fault, sentence):
     with pytest.raises(ModelError) as caught:
-        download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, attempts=2, silence_s=0.3)
+        download(f"{server.address}/{fault}", folder / "a.pth", sha256=SHA256, attempts=2, silence_s=0.3 if fault == "silent" else 60)
     assert sentence in str(caught.value)
     assert server.asked["/" + fault] == (2 if fault in ("busy", "silent") else 1)
     assert list(folder.iterdir()) == []
@@ -287,7 +289,7 @@ def test_a_server_that_says_nothing_can_be_stopped(server, folder):
     began = time.monotonic()
     with pytest.raises(Cancelled):
         download(server.address + "/silent", folder / "a.pth", sha256=SHA256, progress=Cancelling(lambda heard: heard.seconds > 0.5))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < promised(1)
 
 
 def test_a_disk_that_is_too_small_is_said_before_it_is_filled(server, folder, monkeypatch):
@@ -309,6 +311,6 @@ def test_a_disk_that_fills_up_meanwhile(server, folder, monkeypatch):
 
 
 def test_an_encrypted_address_is_not_left():
-    request = downloads.urllib.request.Request("https://weights.invalid/a")
+    request = transfer.urllib.request.Request("https://weights.invalid/a")
     with pytest.raises(downloads.urllib.error.HTTPError, match="unencrypted redirect refused"):
-        downloads._NeverLessSafe().redirect_request(request, None, 302, "Found", {}, "http://weights.invalid/a")
+        transfer.NeverLessSafe().redirect_request(request, None, 302, "Found", {}, "http://weights.invalid/a")

@@ -10,7 +10,8 @@ from scipy import ndimage
 from eo_pretrain_qgis.engine.mapping.fields import making
 from eo_pretrain_qgis.engine.mapping.fields.decoding import Decoding, fields, from_gradients, middle, positions
 from eo_pretrain_qgis.engine.mapping.fields.outlines import Shaping, simplified, write_fields
-from eo_pretrain_qgis.engine.mapping.fields.seams import Found, _number, decode, scratch_array
+from eo_pretrain_qgis.engine.mapping.fields.seams import Found, _number, decode
+from eo_pretrain_qgis.engine.mapping.scratch import scratch_array
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.grid import Grid
 from eo_pretrain_qgis.errors import ModelError
@@ -18,7 +19,8 @@ from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
 from ..listening import Listening
-from ..networks import write_threshold_model
+from ..networks import description, threshold_network, write_threshold_model
+from ..scenes import write_raster
 
 GRID = Grid(CRS.from_epsg(32633).to_wkt(), (10.0, 0, 500_000.0, 0, -10.0, 5_300_000.0), 300, 200)
 
@@ -146,6 +148,18 @@ def test_gradients_find_squares_without_learning():
     middles = [segments[20 * row + 10, 20 * column + 10] for row in range(3) for column in range(3)]
     assert len(set(middles)) == 9
     assert (segments[2:18, 24:36] == middles[1]).mean() > 0.9
+
+
+@pytest.mark.parametrize(("days", "told"), [(("20230401", "20230701"), False), (("20230701", "20230401"), True)])
+def test_dates_in_another_order_are_told(days, told, tmp_path):
+    path = tmp_path / "fields.onnx"
+    package.write(threshold_network(bands=2), description(("B04", "B04 (2)"), ((1, "field interior", ""), (2, "field boundary", "")), task="fields"),
+                  path)
+    images = [str(write_raster(tmp_path / f"S2_{day}.tif", np.full((1, 40, 40), 1000, np.uint16), names=["B04"])) for day in days]
+    heard = Listening()
+    asked = {"model": str(path), "images": images, "output": str(tmp_path / "fields.gpkg"), "device": "cpu"}
+    JOBS["map_field_boundaries"].from_values(asked).run(heard)
+    assert any("given in the order 2023-07-01, 2023-04-01. A model of two dates" in text for text in heard.warnings) == told
 
 
 def test_that_there_is_no_field_is_a_warning(tmp_path, monkeypatch):

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from eo_pretrain_qgis.engine.datasets.legend import class_key, make_legend
 from eo_pretrain_qgis.engine.formats.esri_tiles import _classes as esri_classes
 from eo_pretrain_qgis.engine.formats.eurosat import _class_table as folder_classes
+from eo_pretrain_qgis.engine.formats.fields_of_the_world import _split_of as split_of_chips
 from eo_pretrain_qgis.engine.formats.geotiff_pairs import _class_table as pair_classes
+from eo_pretrain_qgis.engine.formats.label_colors import LabelColors
 from eo_pretrain_qgis.engine.formats.split_lists import read_lists
 from eo_pretrain_qgis.engine.formats.timesen2crop import _class_names, _read_days, find_tiles, read_timesen2crop
 from eo_pretrain_qgis.engine.formats.tree import Tree
@@ -44,16 +46,19 @@ TABLES = {
     "lists": "patch_1,S1_patch_1\npatches/patch_2.tif\n\npatch_3\n",
     "folders": "value,name,color,folder\n1,Forest,#00ff00,Forest\n2,Sea,,SeaLake\n",
     "pairs": "value,name,color\n1,Forest,#00ff00\n2,Sea,\n",
+    "chips": "aoi_id,split\ng_1,train\ng_2,val\ng_3,test\ng_4,none\n",
+    "colors": "name,r,g,b\nroad,255,255,255\nbackground,0,0,0\nunknown,7,8,9\n",
     "days": "acquisition_date\n20180105\n20180110\n20180205\n",
     "names": "class,name\n0,Legumes\n1,Grassland\n",
 }
-FILES = {"split": "split.csv", "lists": "train.csv", "folders": "classes.csv", "pairs": "classes.csv", "names": "classes.csv"}
+FILES = {"split": "split.csv", "lists": "train.csv", "folders": "classes.csv", "pairs": "classes.csv", "names": "classes.csv", "chips": "chips_a.csv"}
 READERS = {
     "legend": read_codes, "widths": read_widths, "angles": lambda path: read_tables(str(path)), "dates": lambda path: read_dates(str(path)),
     "crops": lambda path: read_crops(str(path)),
     "split": lambda path: read_lists(Tree(path.parent)), "lists": lambda path: read_lists(Tree(path.parent)),
     "folders": lambda path: folder_classes(Tree(path.parent)), "pairs": lambda path: pair_classes(Tree(path.parent)), "days": _read_days,
-    "names": lambda path: _class_names(path.parent),
+    "names": lambda path: _class_names(path.parent), "chips": lambda path: split_of_chips(Tree(path.parent), ""),
+    "colors": lambda path: LabelColors.read(Tree(path.parent), path.name),
 }
 #: Cells that have broken readers of tables.
 CELLS = st.sampled_from([

@@ -27,6 +27,11 @@ def test_window_of_extent(box, crs, expected):
     assert GRID.window_of({"box": box, "crs": crs}) == expected
 
 
+@pytest.mark.parametrize("box", [[-180, -90, 180, 90], [-500, -200, 500, 200], [-180, 0, 180, 90], [-90, -90, 110, 90]])
+def test_an_extent_far_larger_than_a_zone(box):
+    assert GRID.window_of({"box": box, "crs": "EPSG:4326"}) == GRID.window
+
+
 @pytest.mark.parametrize(("box", "crs"), [([0, 0, 1, 1], "EPSG:4326"), ([0, 0, 1, 1], ""), ([-180, -90, -179, -89], "EPSG:4326")])
 def test_extent_that_misses(box, crs):
     with pytest.raises(DataError, match=r"does not overlap the image"):

@@ -97,7 +97,7 @@ def test_invalid_empty_and_unnamed_features_are_counted(layer, grid):
     source = layer([bow_tie, shapely.box(300, 0, 400, 100), None, shapely.box(0, 300, 100, 400)], ["a", "b", "a", None])
     _, drawn = draw(source, grid, progress=heard)
     assert (drawn == 0).sum() == pytest.approx(200, abs=30) and (drawn == 1).sum() == 100 and (drawn[30:] == 255).all()
-    assert [text.split(" of ")[0] for text in heard.texts] == ["1", "1", "1"]
+    assert [text.split(" of ")[0] for text in heard.warnings] == ["1", "1", "1"]
     assert "features of" in heard.texts[0] and "were invalid and have been repaired" in heard.texts[1]
     assert heard.texts[2] == "1 of 3 features have no value in the field “kind” and are ignored."
 
@@ -154,6 +154,35 @@ def test_class_raster_values(folder, grid):
     assert (drawn[:, :15] == 255).all() and (drawn[:, 15:30] == 1).all() and "below 0 is no class" in heard.texts[0]
     labels, drawn = draw({"path": path, "nodata": [[0]]}, grid, class_field=None, unlabelled="background")
     assert labels.legend.classes[0].name == "background" and (drawn[:, 45:] == 0).all()
+
+
+@pytest.mark.parametrize(("values", "dtype", "classes", "told"), [
+    ([1, 2, 3, 255], "uint8", ["1", "2", "3"], "holds 255, which often means “no label”, without a name; it is ignored. List it in “Classes”"),
+    ([1, 2, 3, 65535], "uint16", ["1", "2", "3"], "holds 65535, which often means"),
+    ([1, 2, 3, 255], "float32", ["1", "2", "3"], "holds 255, which often means"),
+    ([0, 255, 0, 255], "uint8", ["0", "255"], "beside 0 it is taken for a class. If it is none, declare it as nodata."),
+    ([1, 2, 3, 254], "uint8", ["1", "2", "3", "254"], ""),
+    ([1, 300, 301, 255], "uint16", ["1", "255", "300", "301"], ""),
+])
+def test_the_highest_value_of_a_class_raster_is_most_likely_no_label(folder, grid, values, dtype, classes, told):
+    path = str(write_raster(folder / "cover.tif", np.repeat(values, 15)[None].repeat(40, 0).astype(dtype)))
+    heard = Listening()
+    labels, drawn = draw({"path": path}, grid, class_field=None, progress=heard)
+    told_of_labels = [text for text in heard.texts if "get other values" not in text]  # 255 is none of a map, which says so, too
+    assert [row.name for row in labels.legend.classes] == classes and [told in text for text in told_of_labels] == [True] * bool(told)
+    assert (len(heard.texts) > len(told_of_labels)) == ("255" in classes)
+    assert (drawn[:, 45:] == (classes.index(str(values[-1])) if str(values[-1]) in classes else 255)).all()
+
+
+def test_the_highest_value_is_a_class_where_somebody_says_so(folder, grid):
+    path = str(write_raster(folder / "cover.tif", np.repeat([1, 2, 3, 255], 15)[None].repeat(40, 0).astype(np.uint8)))
+    named = {"path": path, "categories": {"classes": [{"value": "255", "name": "glacier", "color": "#ffffff"}]}}
+    table = [{"value": str(value), "name": name, "color": ""} for value, name in ((1, "one"), (255, "glacier"))]
+    for layer, said in ((named, None), ({"path": path}, table)):
+        heard = Listening()
+        labels, drawn = draw(layer, grid, class_field=None, class_table=said, progress=heard)
+        last = len(labels.legend.classes) - 1
+        assert labels.legend.classes[last].name == "glacier" and (drawn[:, 45:] == last).all() and "no label" not in "".join(heard.texts)
 
 
 def test_colour_table_of_a_class_raster(folder, grid):

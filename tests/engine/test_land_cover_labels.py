@@ -271,3 +271,12 @@ def test_values_below_0_are_no_codes():
     assert heard.warnings == ["map.tif has the values -1 (20.0%); below 0 is no class and has no label. List it in a legend CSV to use it."]
     with pytest.raises(DataError, match="codes that the legend does not know: 77"):
         cover_legend([Code(10, "trees"), Code(30, "grass")], {10: 60, 30: 20, -1: 10, 77: 10}, "map.tif", grouped=False)
+
+
+def test_the_highest_value_of_a_map_without_a_legend_is_no_class(folder):
+    """It most likely means “no label”; who says so, or lists it, knows better."""
+    path = write_raster(folder / "map.tif", np.repeat(np.array([10, 20, 255], np.uint8), 8)[None].repeat(8, 0))
+    codes = known_legends.codes_of(Raster(str(path)), "own", None, {10: 64, 20: 64, 255: 64})
+    assert [code.value for code in codes] == [10, 20]
+    with pytest.raises(DataError, match="has codes that the legend does not know: 255 "):
+        cover_legend(codes, {10: 64, 20: 64, 255: 64}, str(path), grouped=False)

@@ -37,6 +37,6 @@ def test_filters_that_take_a_class_away_and_years_apart_are_warned_of(folder):
 def test_pretraining_says_what_was_left_out(folder):
     dataset = made(folder, "create_pretraining_dataset", images=[str(wild(folder))], preset="sentinel2_l2a", second_images=[str(wild_radar(folder))],
                    second_preset="sentinel1_db", tile_size=32)
-    assert pretraining_report.warnings(dataset) == ["Clouds were not looked at in the images of s2: cloudy tiles may be among them."]
+    assert pretraining_report.warnings(dataset) == ["No cloud mask was given for the images of s2: cloudy tiles may be among them."]
     text = "".join(pretraining_report.sections(dataset))
     assert "Two sensors on one grid." in text and "near-duplicate of another tile" in text and "S1_20200627.tif" in text and ">-4<" in text

@@ -1,6 +1,8 @@
+import msgspec
 import numpy as np
 import pytest
 
+from eo_pretrain_qgis.engine.cards import ClassInfo
 from eo_pretrain_qgis.engine.datasets.legend import PALETTE, class_key, make_legend, refuse_rare
 from eo_pretrain_qgis.errors import DataError
 
@@ -10,6 +12,7 @@ from ..listening import Listening
 @pytest.mark.parametrize(("value", "key"), [
     (3, "3"), (3.0, "3"), ("3.0", "3"), (3.5, "3.5"), ("03", "03"), (True, "true"), (" wood ", "wood"),
     (None, None), (float("nan"), None), ("", None), (np.array(["a", "b"], object), "a, b"), (np.int64(7), "7"),
+    ("Gru\u0308nland", "Gr\u00fcnland"), ("open  water", "open water"), ("open\u00a0water", "open water"),
 ])
 def test_keys(value, key):
     assert class_key(value) == key
@@ -63,3 +66,25 @@ def test_classes_with_too_few_labels_are_refused_or_told():
                               "of it."]
     with pytest.raises(DataError, match="has too few labelled pixels of “water” \\(1\\), “ice” \\(0\\); a class needs at least 2"):
         refuse_rare(["water", "wood", "ice"], [1, 9, 0], "fields.gpkg", progress=heard)
+
+
+def test_usual_ground_has_its_usual_colour_and_no_two_classes_the_same():
+    names = ["Bare soil", "Built-up", "Cropland", "Forest", "Rainforest", "Water", "Forest, young", "Water, shallow"]
+    found = {row.name: row.color for row in make_legend(set(names), "It", None, None, False).classes}
+    assert (found["Water"], found["Forest"], found["Cropland"], found["Built-up"]) == ("#4477aa", "#228833", "#ccbb44", "#ee6677")
+    assert len(set(found.values())) == len(names)
+
+
+def test_names_from_a_file_have_the_spelling_of_the_labels():
+    assert msgspec.convert({"value": 1, "name": "Gru\u0308nland", "color": ""}, ClassInfo).name == class_key("Gr\u00fcnland")
+
+
+@pytest.mark.parametrize(("found", "table", "told"), [
+    ({"Mais", "MAIS", "Raps"}, None, "1 MAIS, 2 Mais"),
+    ({"1", "2", "3"}, [{"value": "1", "name": "A", "color": ""}, {"value": "2", "name": "A", "color": ""},
+                       {"value": "3", "name": "C", "color": ""}], "1 A, 2 A"),
+])
+def test_classes_that_look_the_same_are_named(found, table, told):
+    heard = Listening()
+    make_legend(found, "The field “crop”", table, None, False, heard)
+    assert len(heard.texts) == 1 and f"or not at all: {told}. Each is learned as a class of its own" in heard.texts[0]

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from eo_pretrain_qgis.engine.measures.objects import count_objects, object_scores
+from eo_pretrain_qgis.engine.measures.objects import count_objects, count_objects_of, object_scores
 
 KNOWN = np.ones((20, 20), bool)
 
@@ -68,3 +68,13 @@ def test_matches_are_those_of_brute_force():
 def test_an_image_full_of_objects_has_no_object_number_0():
     truth = np.repeat([1, 2], 200).reshape(20, 20)
     assert count_objects(truth, truth, KNOWN, 0.01).tolist() == [[2, 0, 0], [0, 0, 0]]
+
+
+def test_an_object_is_of_the_part_that_holds_most_of_it():
+    """The border of two parts lies at column 12: of the field at 8 four columns are left of it, of that at 10 two of five; both parts add up."""
+    truth, found = squares((0, 8), (10, 10)), squares((0, 9), (10, 0), (14, 15))
+    part = np.zeros((20, 20), np.int64)
+    part[:, 12:] = 1
+    counts = count_objects_of(truth, found, KNOWN, 0.1, part, 3)
+    assert counts.shape == (3, 2, 3) and counts[:, 0].tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+    assert (counts.sum(0) == count_objects(truth, found, KNOWN, 0.1)).all()

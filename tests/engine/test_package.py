@@ -11,6 +11,7 @@ from eo_pretrain_qgis.engine.models import metadata as model_metadata
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models import report as model_report
 from eo_pretrain_qgis.engine.models.fixed_tile import write_fixed_tile
+from eo_pretrain_qgis.engine.models.session import asked_device
 from eo_pretrain_qgis.errors import EngineError, ModelError
 from tests import networks
 
@@ -54,7 +55,7 @@ def test_the_network_runs_on_raw_values(model):
     probabilities = session.run({"image": np.array([[[[1000, 2000]]]], np.float32)})
     assert probabilities.shape == (1, 2, 1, 2)
     assert probabilities.argmax(1).ravel().tolist() == [0, 1]
-    assert session.device == "cpu (CPUExecutionProvider)"
+    assert session.device == "cpu (OpenVINO)"
 
 
 def test_it_can_be_written_again_from_itself(model, folder):
@@ -259,6 +260,12 @@ def test_auto_takes_the_device_of_the_environment(model, monkeypatch):
     assert package.open(model).session("cpu").device.startswith("cpu")
 
 
+@pytest.mark.parametrize(("said", "meant"), [("", "auto"), (" CPU ", "cpu"), ("cpu:2", "cpu"), ("cuda:all", "cuda"), ("cuda:1", "cuda:1")])
+def test_words_of_the_environment_that_training_takes_are_taken(said, meant, monkeypatch):
+    monkeypatch.setenv("EOPRETRAIN_DEVICE", said)
+    assert asked_device("auto") == meant and asked_device("Cpu ") == "cpu"
+
+
 def test_a_stopped_session_ends_its_run(model):
     session = package.open(model).session("cpu")
     session.stop()
@@ -287,7 +294,7 @@ def test_a_model_of_two_images_is_read_run_and_described(folder):
     assert [band["name"] for band in facts["bands"]] == ["B02", "VV", "VH"]
     model_report.write_html(model, str(folder / "page.html"))
     page = (folder / "page.html").read_text()
-    assert "images of" not in page and "s1, which may be missing:" in page and "Sentinel-2 L2A and Sentinel-1" in page
+    assert "images of s2" not in page and "s1, which may be missing:" in page and "images of Sentinel-2 L2A and images of Sentinel-1" in page
 
 
 def test_a_fixed_tile_is_that_of_all_images(folder):

@@ -8,6 +8,7 @@ from eo_pretrain_qgis.engine.cards import ModelBand
 from eo_pretrain_qgis.engine.datasets.building import describe_sensor
 from eo_pretrain_qgis.engine.mapping.band_matching import match_bands
 from eo_pretrain_qgis.engine.rasters.raster import Scene
+from eo_pretrain_qgis.engine.rasters.sensors import Called
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
@@ -96,7 +97,7 @@ def test_a_map_of_another_maker_needs_its_sensor(folder):
     red = ModelBand("red", 0.6545, "reflectance", 2.75e-5, -0.2, mean=1e4, std=1e3, minimum=7000, maximum=2e4, p001=7000, p999=2e4)
     path = folder / "S2A_MSIL2A_20190621T102031_N0212_R065_T33UUU.tif"
     scene = image(path, (FRACTIONS * 1e4).astype(np.uint16))
-    asked = {"image": str(path), "model_preset": "landsat89_l2", "scene": scene}
+    asked = {"called": Called(str(path)), "model_preset": "landsat89_l2", "scene": scene}
     with pytest.raises(DataError, match="is a scene of Sentinel-2"):
         match_bands((red,), scene.band_names, **asked)
     (found,) = match_bands((red,), scene.band_names, preset="sentinel2_l2a", **asked)

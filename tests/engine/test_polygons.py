@@ -1,5 +1,7 @@
 """Polygons cover the map exactly, whatever the strips, with true areas."""
 
+import time
+
 import geopandas
 import numpy as np
 import pytest
@@ -8,8 +10,12 @@ import rasterio.features
 
 from eo_pretrain_qgis.engine.datasets.dataset import ClassInfo
 from eo_pretrain_qgis.engine.mapping import polygons
-from eo_pretrain_qgis.engine.mapping.polygons import areas_m2, write_polygons
+from eo_pretrain_qgis.engine.mapping.polygons import sums_by_kind, write_polygons
+from eo_pretrain_qgis.engine.rasters.lengths import areas_m2
+from eo_pretrain_qgis.errors import Cancelled
 from tests import scenes
+
+from ..listening import Cancelling, promised
 
 CLASSES = (ClassInfo(1, "water", "#1f77b4"), ClassInfo(2, "forest", "#2ca02c"), ClassInfo(3, "built-up", ""))
 
@@ -44,6 +50,15 @@ def test_polygons_are_the_map_again_however_it_was_cut_into_strips(blobs, folder
     assert found.area_m2.sum() == pytest.approx(100 * (blobs != 255).sum())
     corners = sum(len(shape["coordinates"][0]) for shape, _ in whole)
     assert sum(len(shape.exterior.coords) for shape in found.geometry) <= corners + len(found)
+
+
+def test_smoothing_can_be_cancelled(blobs, folder, monkeypatch):
+    """GEOS says nothing meanwhile, for a minute where there are many polygons; it lets other threads run, as sleeping does."""
+    monkeypatch.setattr(polygons, "simplified", lambda shapes, *rest, **more: [time.sleep(0.05) for _ in range(1000)])
+    started, heard = time.monotonic(), Cancelling(lambda heard: heard.reached("Simplifying borders"))
+    with pytest.raises(Cancelled):
+        write_polygons(map_of(folder, blobs), CLASSES, str(folder / "areas.gpkg"), simplify_m=20, progress=heard)
+    assert time.monotonic() - started < promised(5) and not (folder / "areas.gpkg").exists()
 
 
 @pytest.mark.parametrize("area", [1e6, 1e15])
@@ -89,6 +104,22 @@ def test_areas_in_degrees_are_those_on_the_ground(folder):
         ys = np.concatenate([np.full(200, south), np.full(200, south + 1)])
         expected.append(abs(geod.polygon_area_perimeter(xs, ys)[0]) / 1e6)
     assert areas == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("crs", "edge", "around"), [("EPSG:4326", 0.001, 180), ("EPSG:3857", 100, 20_037_508.342789244)])
+def test_ground_across_180_degrees_is_as_large_as_elsewhere(crs, edge, around):
+    """A square of about 1 ha, and one that a grid from 0° to 360° has, against the same at 10°."""
+    from shapely import box
+
+    places = np.array([10, 0.5, -0.5]) * edge + np.array([0, around - edge, around])
+    there, *areas = areas_m2(box(places, 0, places + edge, edge), crs)
+    assert 9_900 < there < 12_400 and areas == pytest.approx([there] * 2, rel=1e-9)
+
+
+def test_sums_of_kinds_go_by_the_row():
+    numbers = np.array([[0, 2, 2], [9, 2, 0]])
+    pixels, areas = sums_by_kind(numbers, 3, np.array([[10.0], [1.0]]))
+    assert pixels.tolist() == [2, 0, 3] and areas.tolist() == [11, 0, 21]
 
 
 def test_web_mercator_does_not_inflate_areas():

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
+from eo_pretrain_qgis.engine.cards import ClassInfo
+from eo_pretrain_qgis.engine.datasets.legend import class_key
 from eo_pretrain_qgis.engine.records import (
     ArrayFile,
     ClassValue,
@@ -118,3 +120,10 @@ def test_values_in_sentences_stay_short():
     assert shown("x" * 1000) == "“" + "x" * 59 + "…" and shown(10**5000) == "a huge number"
     assert shown({}) == "an object" and shown("\x1b") == "'\\x1b'"
     assert printable("a\r\nb\x00") == "a b "
+
+
+def test_names_of_classes_turn_no_text_round():
+    with pytest.raises(ModelError, match=r"“name” is 'fo\\u202erest', but must be a text without control characters"):
+        checked({"value": 1, "name": "fo\u202erest", "color": ""}, ClassInfo, "x.json", ModelError, "")
+    assert checked({"value": 1, "name": "\u05d9\u05e2\u05e8", "color": ""}, ClassInfo, "x.json", ModelError, "").name == "\u05d9\u05e2\u05e8"
+    assert (printable("fo\u2067rest"), class_key("fo\u2067rest")) == ("fo rest", "fo\ufffdrest")

@@ -48,6 +48,9 @@ def test_tiles_with_few_roads_for_what_is_built(action, kilometres, weight, fold
         def read(self, grid, window, image):
             return np.ones((window.height, window.width), bool)
 
+        def seen(self, window, image):
+            return self.read(None, window, image)
+
     screen = CompletenessScreen(Everything(), action, minimum_density=5)
     seen, found = screen.judge(grid, Window(0, 0, 100, 100), np.zeros(1), lambda cell: kilometres * cell.width * cell.height / 100**2)
     assert (seen["road_density"], seen["suspicious"], found) == (kilometres, int(kilometres < 5), weight)
@@ -62,6 +65,9 @@ def test_ground_with_few_houses_is_not_judged(folder):
         def read(self, grid, window, image):
             return np.indices((window.height, window.width))[0] < 4
 
+        def seen(self, window, image):
+            return np.ones((window.height, window.width), bool)
+
     assert CompletenessScreen(Hamlet()).judge(grid, Window(0, 0, 100, 100), np.zeros(1), lambda cell: 0.0)[1] == 1
 
 
@@ -75,12 +81,26 @@ def test_a_map_that_ends_within_a_tile_is_noticed(folder):
         def read(self, grid, window, image):
             return np.ones((window.height, window.width), bool)
 
+        def seen(self, window, image):
+            return self.read(None, window, image)
+
     def length(cell):
         return 20 * cell.height * max(0, min(cell.col + cell.width, 128) - cell.col) * 1e-4
 
     seen, weight = CompletenessScreen(Everything()).judge(grid, Window(0, 0, 256, 256), np.zeros(1), length)
     assert (seen["lacking"], seen["suspicious"], weight) == (0.5, 1, 0.5)
     assert seen["road_density"] == 10
+
+
+def test_a_tile_half_under_clouds_is_judged_by_what_it_shows(folder):
+    """A town with 4 km/km² lacks roads, whether half of it is hidden or nothing."""
+    grid, image = Raster(land(folder)).grid, np.repeat(image_of("roofs"), 64 * 64, 2).reshape(4, 64, 64)
+    hidden = image.copy()
+    hidden[:, :, :32] = 0
+    screen = CompletenessScreen(BuiltUpIndex(SENSOR))
+    for each in (image, hidden):
+        seen, weight = screen.judge(grid, Window(0, 0, 64, 64), each, lambda cell: 4 * cell.width * cell.height * 1e-4)
+        assert (seen["road_density"], seen["suspicious"], weight) == (4, 1, 0.8)
 
 
 def test_without_a_raster_or_bands_it_says_that_nothing_was_checked(folder):

@@ -60,3 +60,15 @@ def test_a_smaller_share_is_part_of_a_larger_one(tmp_path):
     few, many = dropped_ways(roads, 30, 1), dropped_ways(roads, 60, 1)
     assert not (few & ~many).any() and many.sum() == round(0.6 * roads.drawn.sum()) and not (many & ~roads.drawn).any()
     assert not dropped_ways(roads, 0, 1).any()
+
+
+def test_one_way_is_always_left(tmp_path):
+    """Of few ways the largest share would take out all."""
+    land(tmp_path)
+    roads = open_roads({"path": str(road_layer(tmp_path))}, [Raster(str(tmp_path / "land.tif")).grid], RoadRules())
+    few = without(roads, dropped_ways(roads, 60, 1))
+    while few.drawn.sum() > 1:
+        few = without(few, dropped_ways(few, 90, 1))
+    assert few.drawn.sum() == 1 and not dropped_ways(few, 90, 1).any()
+    poor = made(tmp_path, "poor", drop_ways=90)
+    assert poor.facts["training_without"]["ways"] < poor.facts["training_without"]["of"]

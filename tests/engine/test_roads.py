@@ -3,6 +3,7 @@
 import copy
 
 import geopandas
+import numpy as np
 import pytest
 import shapely
 
@@ -12,6 +13,8 @@ from eo_pretrain_qgis.engine.themes.roads.labels import RoadDrawing, make_labels
 from eo_pretrain_qgis.engine.themes.roads.ways import RoadRules, open_roads
 from eo_pretrain_qgis.engine.themes.roads.widths import WidthTable
 from eo_pretrain_qgis.errors import Cancelled, DataError
+from eo_pretrain_qgis.jobs.prepare_data.create_road_dataset import CreateRoadDataset
+from eo_pretrain_qgis.jobs.values import read_value
 from eo_pretrain_qgis.progress import SILENT
 
 from ..listening import Cancelling, Listening
@@ -68,7 +71,28 @@ def test_ways_are_cut_at_the_images_only_in_their_length(folder, grid):
     heard = Listening()
     roads = open_roads({"path": str(folder / "half.gpkg")}, [grid], RoadRules(), progress=heard)
     assert roads.facts["drawn"]["km"] == pytest.approx(1.28, rel=1e-3)
-    assert any("reach over 0% of the images. If there are roads beyond them" in text for text in heard.texts)
+    assert heard.warnings == [f"The ways of {folder / 'half.gpkg'} reach over 0% of the images. That is right where the rest is water or has no "
+                              "roads. If there are roads, they are taught as background: take ways of the whole images."]
+
+
+@pytest.mark.parametrize(("crs", "told"), [
+    (32633, "500400,500999,5299000,5299801 [EPSG:32633]"),
+    (4326, "15.0053,15.0134,47.8443,47.8516 [EPSG:4326]"),
+    ("+proj=tmerc +lon_0=15 +k=0.9995 +x_0=500000 +datum=WGS84", "15.0053,15.0134,47.8443,47.8516 [EPSG:4326]"),
+])
+def test_the_extent_of_a_smaller_extract_is_told_as_a_dialog_takes_it(folder, grid, crs, told):
+    west, south, before, after = 500_400.4, 5_299_000.5, Listening(), Listening()
+    ends = ((west, south, 501_000.6, south), (west, south, west, 5_299_800.3), (500_900, south, 500_900, 5_299_800.3))
+    lines = shapely.linestrings(np.reshape(ends, (3, 2, 2)))
+    geopandas.GeoDataFrame({"highway": ["primary"] * 3}, geometry=lines, crs=UTM).to_crs(crs).to_file(folder / "ways.gpkg")
+    ways = {"path": str(folder / "ways.gpkg")}
+    share = open_roads(ways, [grid], RoadRules(), progress=before).facts["coverage"]
+    assert before.warnings == [f"The ways of {ways['path']} reach over {share:.0%} of the images. That is right where the rest is water or has no "
+                               "roads. If there are roads, they are taught as background: take ways of the whole images, or give this “Extent”, "
+                               f"which holds the ways: {told}."]
+    within = read_value("extent", CreateRoadDataset.parameters()["extent"], told)
+    facts = open_roads(ways, [grid], RoadRules(), within, after).facts
+    assert share < 0.1 < 0.9 < facts["coverage"] and facts["ways"] == 3 and not after.warnings
 
 
 def test_the_extent_limits_what_is_read(folder, grid):

@@ -1,6 +1,7 @@
 """The simulated landscape holds what it promises: the same twice, mixtures by area, speckle with its looks, labels that fit."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,22 @@ def test_same_seed_same_landscape_other_seed_another(sample, tmp_path):
     for name in ("roads", "parcels", "training_polygons"):
         assert geopandas.read_file(sample[name]).equals(geopandas.read_file(again[name])), name
     assert (read(sample["land_cover"])[0, :256, :256] != read(other["land_cover"])[0]).mean() > 0.2
+
+
+def test_images_show_in_natural_colours_and_the_rest_lets_them_be_seen(sample):
+    """Values from 2 to 98 % of the land, not of the clouds, are what becomes black and white."""
+    style = Path(sample["sentinel2"]).with_suffix(".qml").read_text(encoding="utf-8")
+    assert 'redBand="3" greenBand="2" blueBand="1"' in style and BANDS[:3] == ("B02", "B03", "B04")
+    ends = [float(text) for text in re.findall("<m[ai][xn]Value>(.*?)<", style)]
+    values, classes = read(sample["sentinel2"])[[2, 1, 0]], read(sample["scene_classes"])[0]
+    np.testing.assert_allclose(ends, np.percentile(values[:, np.isin(classes, (3, 4, 5, 6))], (2, 98), axis=1).T.ravel(), rtol=0.15)
+    radar = Path(sample["sentinel1"]).with_suffix(".qml").read_text(encoding="utf-8")
+    assert 'type="singlebandgray"' in radar and 'grayBand="1"' in radar
+    assert Path(f"{sample['season']}/S2_2023-07-17.qml").is_file()
+    for name, symbol in (("parcels", 'attr="crop"'), ("training_polygons", 'attr="class"'), ("roads", 'type="line"')):
+        style = Path(sample[name]).with_suffix(".qml").read_text(encoding="utf-8")
+        assert symbol in style
+        assert all(int(alpha) <= 70 for alpha in re.findall(r'name="color" value="\d+,\d+,\d+,(\d+)"', style)), "the image shines through"
 
 
 @pytest.mark.parametrize("kept", [0, 1])

@@ -1,10 +1,5 @@
-import json
-import os
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +11,9 @@ from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT, Progress
 
+from ..clusters import cluster
 from ..listening import Cancelling
 from ..scenes import land_fields, write_raster
-
-ROOT = Path(__file__).parents[2]
 
 
 def square(tool, item):
@@ -74,51 +68,6 @@ def test_an_engine_without_dask(monkeypatch):
     monkeypatch.setenv(scheduling.VARIABLE, "tcp://127.0.0.1:8786")
     with pytest.raises(EngineError, match=r"names the Dask scheduler tcp://127.0.0.1:8786, but the engine has no Dask. Install"):
         list(scheduling.in_order(square, -1, range(3), lambda: None))
-
-
-class Workers:
-    """The scheduler and the workers of a cluster; the workers by number."""
-
-    def __init__(self, started, more):
-        self.started, self.more = started, more
-
-    def __getitem__(self, number):
-        return self.started[number + 1]
-
-    def kill(self, number):
-        self.started[number].kill()
-        self.started[number].wait()
-
-
-@contextmanager
-def cluster(folder, workers):
-    """A scheduler and workers as processes of their own; gives the address and the workers."""
-    pytest.importorskip("distributed", reason="this engine has no Dask")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    named = folder / "scheduler.json"
-
-    def start(module, *arguments):
-        command = [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", str(named), "--no-dashboard", *arguments]
-        return subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def more():
-        started.append(start("dask_worker", "--nthreads", "1", "--no-nanny"))
-
-    started = [start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")]
-    try:
-        while not named.exists():
-            time.sleep(0.05)
-        started += [start("dask_worker", "--nthreads", "1", "--no-nanny") for _ in range(workers)]
-        address = json.loads(named.read_text(encoding="utf-8"))["address"]
-        from distributed import Client
-
-        with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(workers, timeout=60)
-        yield address, Workers(started, more)
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 class Killing(Progress):

@@ -117,6 +117,6 @@ def test_a_system_without_another_thread(folder, monkeypatch):
     def full(*arguments, **options):
         raise RuntimeError("pthread_create failed, error code: 11 error msg: Resource temporarily unavailable")
 
-    monkeypatch.setattr("eo_pretrain_qgis.engine.models.session.onnxruntime.InferenceSession", full)
+    monkeypatch.setattr("eo_pretrain_qgis.engine.models.openvino_session.openvino.Core", full)
     with pytest.raises(EngineError, match=r"The system allows no more threads, so .*model.onnx cannot be loaded .*ulimit -u"):
         package.open(path).session("cpu")

@@ -1,6 +1,6 @@
 import pytest
 
-from eo_pretrain_qgis.engine.rasters.sensors import PRESETS, name_bands
+from eo_pretrain_qgis.engine.rasters.sensors import PRESETS, Called, name_bands, warn_of_generic
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.tiling import PRESETS as OFFERED
 
@@ -20,6 +20,13 @@ def test_scaling():
     assert 1500 * late.scale + late.offset == pytest.approx(0.05) and 1500 * early.scale + early.offset == pytest.approx(0.15)
     assert late.unit == "reflectance" and late.wavelength_um == 0.4924
     assert name_bands("sentinel1_db", ["band 1", "band 2"])[1].unit == "dB"
+
+
+def test_radar_has_an_incidence_angle_beside_its_bands():
+    heard = Listening()
+    bands = name_bands("sentinel1_db", ["HH", "HV", "incidence_angle"], "", heard)
+    assert [band.unit for band in bands] == ["dB", "dB", "degree"] and not heard.texts
+    assert name_bands("sentinel2_l2a", ["B02", "incidence_angle"], "", heard)[1].unit == "unknown" and len(heard.warnings) == 1
 
 
 @pytest.mark.parametrize(("found", "expected"), [
@@ -44,7 +51,7 @@ def test_bands_by_name(found, expected):
 def test_bands_by_number_are_said(preset, count, expected):
     heard = Listening()
     assert names(preset, [f"band {number + 1}" for number in range(count)], "", heard) == expected
-    assert heard.texts[0].startswith("The bands have no names; they are taken in the order of Sentinel-")
+    assert heard.texts[0].startswith("The image has bands without names; they are taken in the order of Sentinel-")
     assert [level for level, _ in heard.said] == ["warning"]
 
 
@@ -83,13 +90,17 @@ def test_names_of_the_analyst():
 
 @pytest.mark.parametrize(("preset", "found", "text", "sentence"), [
     ("sentinel2_l2a", ["band 1"] * 7, "",
-     "have no names, and their number, 7, does not tell which bands of Sentinel-2 L2A they are. Name them in order in “Bands”, such as B01,"),
-    ("sentinel2_l2a", ["NDVI", "slope"], "", r"The bands of the image \(NDVI, slope\) are none of Sentinel-2 L2A by their names."),
-    ("sentinel1_db", ["Sigma0_cross", "Sigma0_co"], "", "are none of Sentinel-1 in dB by their names. Choose the sensor of the image,"),
+     "The image has bands without names .*, and their number, 7, does not tell which bands of Sentinel-2 L2A they are. As many "
+     r"have images of “Landsat 8 and 9, Level 2” \(landsat89_l2\). Choose in “Sensor” the one that it comes from, or name them in order in “Bands”, "
+     "such as B01,"),
+    ("sentinel2_l1c", ["band 1"] * 5, "", "and their number, 5, does not tell which bands of Sentinel-2 L1C they are. Name them in order in “Bands”, "
+     "such as B01,B02,"),
+    ("sentinel2_l2a", ["NDVI", "slope"], "", "The image has the bands NDVI, slope, which are none of Sentinel-2 L2A by their names."),
+    ("sentinel1_db", ["Sigma0_cross", "Sigma0_co"], "", "are none of Sentinel-1 in dB by their names. Choose the sensor of that image in “Sensor”,"),
     ("sentinel1_db", ["HH_or_VV", "VH_or_HV"], "", "are none of Sentinel-1 in dB"),
-    ("generic", ["a", "b"], "B02", r"“Bands” names 1 \(B02\), but the image has 2 bands. Give one name for each band, in order,"),
+    ("generic", ["a", "b"], "B02", r"The image has 2 bands, and “Bands” names 1 \(B02\). Give one name for each band, in order,"),
     ("generic", ["a", "b"], " , ", "“Bands” holds “,” and no name. Leave it empty"),
-    ("sentinel2_l2a", ["Band 8", "Band 4", "Band 3"], "", r"The bands of the image \(Band 8, Band 4, Band 3\) are none of Sentinel-2 L2A"),
+    ("sentinel2_l2a", ["Band 8", "Band 4", "Band 3"], "", "The image has the bands Band 8, Band 4, Band 3, which are none of Sentinel-2 L2A"),
     ("sentinel2_l2a", ["band_2", "band_3", "band_4"], "", "are none of Sentinel-2 L2A by their names"),
     ("generic", ["a", "b"], "B02,B02", "names a band twice"),
 ])
@@ -100,10 +111,35 @@ def test_refusals(preset, found, text, sentence):
 
 def test_names_that_contradict_the_file_are_said():
     heard = Listening()
-    assert names("sentinel1_db", ["VV", "sigma0_VH"], "HH,VH", heard, "/data/scene.tif") == ["HH", "VH"]
+    assert names("sentinel1_db", ["VV", "sigma0_VH"], "HH,VH", heard, Called("/data/scene.tif")) == ["HH", "VH"]
     assert heard.texts[0] == ("/data/scene.tif calls a band VV, and “Bands” calls it HH; it is taken for HH. Leave “Bands” empty where the file is "
                               "right.")
     assert names("sentinel1_db", ["b", "c"], "VV,VH", heard) == ["VV", "VH"] and len(heard.texts) == 1
     agreeing = Listening()
     assert names("sentinel2_l2a", ["red", "band 2", "B08 (2)", "scl"], "B04,B03,nir,B12", agreeing) == ["B04", "B03", "B08", "B12"]
     assert not [text for text in agreeing.texts if "calls a band" in text]
+
+
+@pytest.mark.parametrize(("preset", "names", "said"), [
+    ("generic", ["B02", "T33UUU_B03_10m", "B8A", "slope"], 1), ("generic", ["B02", "B03", "slope"], 0),
+    ("generic", ["Band 1", "Band 3"], 0),
+    ("sentinel2_l2a", ["B02", "B03", "B8A"], 0)])
+def test_bands_of_sentinel_2_under_a_generic_sensor_are_warned_of(preset, names, said):
+    told = Listening()
+    warn_of_generic(preset, names, told, Called("x.tif"))
+    assert len(told.warnings) == len(told.events) == said
+    assert all(text.startswith("The bands of x.tif are named as those of Sentinel-2 (B02, B03, B8A), and “Sensor” is “Generic: values as they are "
+                               "stored” (generic), so nobody knows their unit.") for text in told.warnings)
+
+
+@pytest.mark.parametrize(("preset", "names", "said"), [
+    ("generic", ["band 1", "band 2", "band 3"], 1), ("generic", ["Band 1"], 1), ("sentinel2_l2a", ["band 1", "band 2", "band 3"], 0),
+    ("generic", ["red", "green"], 0)])
+def test_of_bands_without_names_under_a_generic_sensor_it_is_said_once_what_to_do(preset, names, said):
+    told = Listening()
+    warn_of_generic(preset, names, told, Called("x.tif"))
+    assert told.texts == said * [
+        "The bands of x.tif have no names, and “Sensor” is “Generic: values as they are stored” (generic), so a model knows them by their order "
+        "alone and takes no image whose bands have names. If the image is of a sensor in the list, choose it in “Sensor”; else name the bands in "
+        "order in “Bands”, such as red,green,blue."]
+    assert not told.warnings

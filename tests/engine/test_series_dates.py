@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from eo_pretrain_qgis.engine.rasters.dates import day_in
+from eo_pretrain_qgis.engine.rasters.dates import day_in, day_of
 from eo_pretrain_qgis.engine.rasters.series_dates import days_of, days_since, in_order, parse_day
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.progress import SILENT
@@ -32,6 +32,13 @@ def days(series):
     ("scene_20191301.tif", None), ("tile_33UVP.tif", None), ("id_1201904055.tif", None)])
 def test_days_in_names(name, day):
     assert day_in(name) == (date.fromisoformat(day) if day else None)
+
+
+@pytest.mark.parametrize(("value", "day"), [
+    ("1965-03-01", "1965-03-01"), ("1965-03-01 23:30:00+02:00", "1965-03-01"), ("20210630", "2021-06-30"), ("seen on 2021-06-30", "2021-06-30"),
+    ("2021-02-30", None), ("1965", None), ("forest", None)])
+def test_days_in_fields_are_of_any_year(value, day):
+    assert day_of(value) == (date.fromisoformat(day) if day else None)
 
 
 def test_order_is_sorted_and_said():

@@ -13,6 +13,7 @@ from eo_pretrain_qgis.engine.datasets.source_images import SourceLostError, open
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 
+from ..arrays import changed_on_purpose
 from ..scenes import land_fields, write_raster
 from ..scenes_delivered import safe, zipped
 
@@ -105,6 +106,7 @@ def test_an_image_that_has_changed_is_named(folder):
 
 def test_pixels_that_were_masked_are_no_image(folder):
     dataset = MAKERS["one file"](folder)
+    changed_on_purpose(folder / "made")
     images = np.load(folder / "made" / "images-000.npy", mmap_mode="r+")
     images[:, :, :4] = dataset.sensors[0].nodata
     images.flush()

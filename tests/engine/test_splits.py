@@ -33,7 +33,7 @@ def test_no_training_pixel_near_another_split(boxes, buffer):
     assert chebyshev(boxes, split.names, "training", ["validation", "test"]) >= (32 if buffer is None else buffer)
     assert chebyshev(boxes, split.names, "validation", ["test"]) >= (32 if buffer is None else buffer)
     assert split.facts["dropped_tiles"] == (split.names == "dropped").sum()
-    assert all(count > 0 for count in split.counts.values())
+    assert min(split.counts[f"{name}_tiles"] for name in ("training", "validation", "test")) > 0
 
 
 def test_a_gap_between_validation_and_test_costs_little_of_a_usual_image():
@@ -51,7 +51,7 @@ def test_a_gap_between_validation_and_test_costs_little_of_a_usual_image():
 def test_without_room_validation_and_test_may_touch_and_it_is_said():
     boxes, heard = lattice(9, 9, stride=8), Listening()
     split = split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(), heard)
-    assert [int(count) for count in split.counts.values()] == [9, 3, 3]
+    assert split.counts == {"training_tiles": 9, "validation_tiles": 3, "test_tiles": 3, "dropped_tiles": 66}
     assert chebyshev(boxes, split.names, "validation", ["test"]) >= 0
     assert heard.warnings == heard.texts == [
         "The images have no room for a gap of 32 px between validation and test: the two may touch, so what is chosen on validation fits the test "
@@ -113,6 +113,12 @@ def test_too_small():
     with pytest.raises(DataError, match=r"The images are too small to split by place: 4 places of 32 px leave no room for training, "
                                         r"validation and test with a gap of 32 px. Lower the tile size, use a smaller stride"):
         split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan())
+
+
+def test_blocks_that_are_too_large_are_named():
+    boxes = lattice(16, 16)
+    with pytest.raises(DataError, match=r"with a gap of 32 px between blocks of 5000 px. Choose smaller blocks, lower the tile size"):
+        split_by_place(boxes, equal_pixels(boxes), 32, SplitPlan(block_size=5000))
 
 
 def test_no_split_asked():

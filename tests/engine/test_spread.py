@@ -171,8 +171,9 @@ def test_other_refusals(place, folder):
         cut(place, folder / "big", tile_size=512, labels="points.gpkg")
     with pytest.raises(JobError, match="Squares make a dataset of their own, a tile each."):
         JOBS["create_training_dataset"].from_values({**given, "labels": str(place / "squares.gpkg"), "unlabelled": "background"})
+    (folder / "dataset.json").touch()
     with pytest.raises(JobError, match="Squares cannot be added to a dataset so far. Join the old and the new squares with “Merge vector layers”"):
-        JOBS["create_training_dataset"].from_values({**given, "labels": str(place / "squares.gpkg"), "append_to": str(place)})
+        JOBS["create_training_dataset"].from_values({**given, "labels": str(place / "squares.gpkg"), "append_to": str(folder)})
     with pytest.raises(JobError, match="Squares of one class each come from one layer and a field with their class."):
         JOBS["create_training_dataset"].from_values({**given, "labels": str(place / "squares.gpkg"), "class_field": None})
 

@@ -55,6 +55,13 @@ def test_a_layer_carries_its_style_inside(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["areas.gpkg", "areas.qml"]
 
 
+@pytest.mark.parametrize(("said", "geometry"), [({}, "Polygon"), ({"empty": "LineString"}, "LineString")])
+def test_a_layer_without_features_has_a_geometry_all_the_same(folder, said, geometry):
+    """Of unknown geometry, QGIS shows it as a table."""
+    write_layer(folder / "none.gpkg", "none", geopandas.GeoDataFrame({"class": []}, geometry=[], crs="EPSG:32633"), "<qgis/>", **said)
+    assert pyogrio.read_info(folder / "none.gpkg", layer="none")["geometry_type"] == geometry
+
+
 def test_beside_a_style_of_the_users_none_of_ours_lies_inside(folder):
     (folder / "areas.qml").write_text("<qgis>mine</qgis>")
     layer = geopandas.GeoDataFrame({"class": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32633")
@@ -62,3 +69,19 @@ def test_beside_a_style_of_the_users_none_of_ours_lies_inside(folder):
     write_layer(folder / "areas.gpkg", "areas", layer, "<qgis>ours</qgis>", told)
     assert "is a style of your own and was kept" in told.texts[0]
     assert [str(row[0]) for row in pyogrio.list_layers(folder / "areas.gpkg")] == ["areas"]
+
+
+def test_a_raster_and_a_layer_of_one_name_do_not_take_each_other_the_style(folder):
+    raster, lines = '<qgis><rasterrenderer type="paletted"/></qgis>', "<qgis><renderer-v2/></qgis>"
+    told = Listening()
+    with new_style(folder / "ice.tif", raster, told):
+        (folder / "ice.tif").write_text("a map")
+    with new_style(folder / "ice.shp", lines, told):
+        (folder / "ice.shp").write_text("a chart")
+    assert (folder / "ice.qml").read_text(encoding="utf-8") == f"{raster}{MARK}\n"
+    assert told.warnings == [f"{folder / 'ice.qml'} is the style of ice.tif and was kept, so none is written beside ice.shp. Give it another name to "
+                             "get one."]
+    (folder / "ice.tif").unlink()
+    with new_style(folder / "ice.shp", lines, told):  # what is left of a map that is gone keeps nobody out
+        pass
+    assert (folder / "ice.qml").read_text(encoding="utf-8") == f"{lines}{MARK}\n" and len(told.warnings) == 1

@@ -26,9 +26,18 @@ def test_the_smallest_is_proposed_for_a_small_image_and_few_tiles_are_warned_of(
     assert dataset.tile_size == 64
     training = len(dataset.indices("training"))
     line = next(text for text in heard.texts if text.startswith("Tile size: 64 px"))
-    assert "; with 256 px there would be 0; with 128 px there would be" in line and f"At least {ENOUGH} are wanted." in line
+    assert "; with 256 px there would be 0; with 128 px there would be" in line
+    assert line.endswith(f". {ENOUGH} or more are wanted: more or larger images give more, and so do smaller shares for validation and test.")
     assert training < 16
-    assert sum(text.startswith(f"Only {training} tiles are for training, fewer than the 16 of a batch") for text in heard.texts) == 1
+    assert sum(text.startswith(f"Tiles for training: {training}, fewer than the 16 of a batch, so a network can hardly") for text in heard.texts) == 1
+
+
+def test_of_more_than_a_batch_and_fewer_than_wanted_it_is_said_what_gives_more(folder):
+    heard = Listening()
+    training = len(made(folder, heard, tile_size=32, validation_share=0.2, test_share=0.2).indices("training"))
+    assert 16 <= training < ENOUGH
+    assert ("info", f"Tiles for training: {training}, fewer than the 48 that are wanted for a network. Give more images or labels, choose smaller "
+                    "tiles or a smaller stride, or give validation and test smaller shares.") in heard.said
 
 
 def test_an_image_that_is_too_small_is_said_once(folder):
@@ -43,7 +52,7 @@ def test_an_image_that_is_too_small_is_said_once(folder):
 def test_a_large_image_gets_large_tiles(folder):
     heard = Listening()
     assert made(folder, heard, side=2048, test_share=0, validation_share=0).tile_size == 256
-    assert any(text.startswith("Tile size: 256 px, which leaves about 64 tiles for training. ") for text in heard.texts)
+    assert any(text == "Tile size: 256 px, which leaves about 64 tiles for training." for text in heard.texts)
 
 
 def test_a_size_that_is_given_is_kept_and_not_spoken_of(folder):
@@ -55,7 +64,7 @@ def test_a_size_that_is_given_is_kept_and_not_spoken_of(folder):
 def test_a_stride_leaves_no_gap(folder):
     assert made(folder, Listening(), stride=100, validation_share=0, test_share=0).tile_size == 128
     with pytest.raises(JobError, match=r"stride \(300 px\) is larger than the tile \(256 px\)"):
-        made(folder, Listening(), stride=300)
+        made(folder, Listening(), stride=300, output=str(folder / "other"))
 
 
 def test_tiles_that_are_added_have_the_size_of_the_dataset(folder):

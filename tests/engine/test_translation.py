@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from eo_pretrain_qgis.engine.assessment.lucas import COVER, _day, _places, open_lucas
-from eo_pretrain_qgis.engine.assessment.survey import ClassMap
 from eo_pretrain_qgis.engine.assessment.translation import FOLDER, TABLES, read_codes, translated
 from eo_pretrain_qgis.engine.cards import ClassInfo
 from eo_pretrain_qgis.engine.formats.timesen2crop_files import CLASS_NAMES
+from eo_pretrain_qgis.engine.mapping.map_survey import ClassMap
 from eo_pretrain_qgis.engine.themes.land_cover.known_legends import known_codes
 from eo_pretrain_qgis.errors import DataError
 

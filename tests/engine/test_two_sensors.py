@@ -15,6 +15,7 @@ from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.grid import Window
 from eo_pretrain_qgis.errors import DataError, EOPretrainError, JobError, ModelError
+from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 from tests import networks, scenes
 
@@ -154,9 +155,79 @@ def test_a_second_image_for_a_model_of_one_sensor_is_refused(folder):
     assert "takes images of one sensor, image. Leave it empty, or choose a model of two sensors." in str(error.value)
 
 
-def test_two_images_of_one_sensor_are_refused_by_the_band_that_is_missing(folder):
-    error = refusal(folder, model_of(folder, BOTH), optical(folder), optical(folder, "S2_20200611.tif"))
-    assert "S2_20200611.tif has no band VV, which the model needs. Its bands are B02" in str(error.value)
+@pytest.mark.parametrize(("maker", "names", "sensor", "other"), [(optical, ("S2_20200601.tif", "S2_20200611.tif"), "s2", "s1"),
+                                                                  (radar, ("S1_20200603.tif", "S1_20200615.tif"), "s1", "s2")])
+def test_two_images_of_one_sensor_are_refused(folder, maker, names, sensor, other):
+    model = model_of(folder, BOTH)
+    error = refusal(folder, model, *[maker(folder, name) for name in names])
+    assert isinstance(error.value, JobError)
+    assert str(error.value) == (f"“Image” (images), {names[0]}, and “Second image” (second_images), {names[1]}, are both of the sensor {sensor} by "
+                                f"their bands, and the model {model.path} reads one image of s2 and one of s1. Give an image of {other} in place of "
+                                "one of them.")
+
+
+SECOND_BANDS, SECOND_SENSOR = "“Bands of the second image” (second_bands)", "“Sensor of the second image” (second_preset)"
+
+
+@pytest.mark.parametrize(("given", "names", "sentence"), [
+    ({"bands": "VV"}, (), "S1_20200603.tif has 2 bands, and {bands} names 1 (VV). Give one name for each band, in order, with commas between them."),
+    ({"bands": " , "}, (), "{bands} holds “,” and no name. Leave it empty to take the names in the file, or give 2 names"),
+    ({"bands": "VV,VV"}, (), "{bands} names a band twice (VV, VV). Give each band its own name."),
+    ({}, ("VH", "HV"), "S1_20200603.tif has no band VV, which the model needs. Its bands are VH, HV; choose an image with all bands, or name them in "
+                       "order in {bands}."),
+    ({}, ("VV", "VV"), "In the files of S1_20200603.tif, 2 bands are VV, of which the model needs one. Choose each file once, those of one "
+                       "scene, or name the bands in order in {bands}."),
+    ({"preset": "generic"}, ("VV", "VH"), "Band VV of S1_20200603.tif is without a known unit by the sensor “Generic: values as they are stored” "
+                                          "(generic), but the model learned from values in the unit “dB”. "
+                                          "Choose in {sensor} the sensor the image comes from")])
+def test_what_is_wrong_with_the_bands_of_an_image_names_it_and_its_parameters(folder, given, names, sentence):
+    """First of the second image, then of the same image as the first one."""
+    s2, s1, model = optical(folder), radar(folder, names=names or ("VV", "VH")), model_of(folder, BOTH)
+    image = Image([{"path": str(s1)}], given.get("preset", "as_model"), given.get("bands", ""))
+    for words, request in (({"bands": SECOND_BANDS, "sensor": SECOND_SENSOR}, MapRequest([{"path": str(s2)}], second=image, device="cpu")),
+                           ({"bands": "“Bands”", "sensor": "“Sensor”"}, MapRequest(image.sources, image.preset, image.bands, device="cpu",
+                                                                                 second=Image([{"path": str(s2)}])))):
+        with pytest.raises(DataError) as error:
+            map_scene(model, request, [Pasted()])
+        assert str(error.value).startswith(sentence.format(**words))
+
+
+def test_what_is_said_of_an_image_without_names_of_bands_names_its_parameter(folder):
+    told, plain = Listening(), radar(folder, names=())
+    mapped(folder, model_of(folder, BOTH), optical(folder), plain, progress=told)
+    assert (f"The bands of S1_20200603.tif have no names; they are taken in the order of the model: VV, VH. Name them in {SECOND_BANDS} if that is "
+            "wrong.") in told.warnings
+
+
+@pytest.mark.parametrize(("job", "given"), [("create_land_cover_dataset", {"land_cover": "cover"}), ("create_pretraining_dataset", {}),
+                                            ("create_pretraining_dataset", {"pairing": "unpaired"})])
+@pytest.mark.parametrize(("second", "sentence"), [
+    ({"second_preset": "sentinel1_db", "second_bands": "VV"}, "S1_20200603.tif has 2 bands, and “Bands of the second sensor” (second_bands) names 1 "
+                                                              "(VV). Give one name for each band"),
+    ({"second_preset": "landsat89_l2"}, "S1_20200603.tif has the bands VV, VH, which are none of Landsat 8 and 9, Collection 2 Level 2 by their "
+                                        "names. Choose the sensor of that image in “Second sensor” (second_preset), or name its bands in "
+                                        "order in “Bands of the second sensor” (second_bands), such as ")])
+def test_datasets_name_the_image_of_the_second_sensor_and_its_parameters(folder, job, given, second, sentence):
+    values = {"images": [str(optical(folder))], "preset": "sentinel2_l2a", "bands": "B02", "second_images": [str(radar(folder))], "tile_size": 32,
+              "output": str(folder / "data"), **second, **given}
+    if "land_cover" in given:
+        cover = scenes.write_raster(folder / "cover.tif", doubled([[10, 40], [40, 10]])[None].astype(np.uint8))
+        values |= {"land_cover": str(cover), "legend": "worldcover"}
+    with pytest.raises(DataError) as error:
+        JOBS[job].from_values(values).run(SILENT)
+    assert sentence in str(error.value)
+    assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize("turned", ["first", "second", "both"])
+def test_images_whose_rows_run_from_south_to_north_give_the_same_map(folder, turned):
+    model, s2, s1 = model_of(folder, BOTH), optical(folder, hole=np.s_[:20, :]), radar(folder, hole=np.s_[:, :20])
+    expected, tags = mapped(folder, model, s2, s1)
+    (folder / "turned").mkdir()
+    images = [scenes.south_up(image, folder / "turned") if turned in (name, "both") else image for name, image in (("first", s2), ("second", s1))]
+    found, others = mapped(folder / "turned", model, *images)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert others["EO_PRETRAIN_IMAGES"] == tags["EO_PRETRAIN_IMAGES"]
 
 
 @pytest.mark.parametrize(("facts", "sentence"), [

@@ -1,6 +1,7 @@
 """Layers of vector files: their paths as QGIS writes them, geometries that need repair, and text in another encoding than the file says."""
 
 import geopandas
+import numpy as np
 import pytest
 import shapely
 
@@ -72,7 +73,8 @@ def test_repairs_keep_what_a_geometry_is(folder):
     spike = shapely.Polygon([(0, 0), (4, 0), (4, 4), (4, 9), (4, 4), (0, 4)])
     shapes = [spike, shapely.Polygon([(0, 0), (1, 1), (2, 2), (0, 0)]), shapely.box(5, 5, 6, 6), shapely.LineString([(0, 0), (0, 0)]),
               shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)]), shapely.GeometryCollection([shapely.box(7, 7, 8, 8), shapely.Point(0, 0)]), None,
-              shapely.LineString([(0, 0), (1, 1)]), shapely.Point(3, 3)]
+              shapely.LineString([(0, 0), (1, 1)]), shapely.Point(3, 3), shapely.Point(np.inf, 0),
+              shapely.LineString([(0, 0), (np.nan, 1)])]
     features = geopandas.GeoDataFrame({"row": range(len(shapes))}, geometry=shapes, crs=4326)
     heard = Listening()
     found = repaired(features, "a.gpkg", heard)
@@ -80,10 +82,12 @@ def test_repairs_keep_what_a_geometry_is(folder):
     assert shapely.get_dimensions(found.geometry.values).tolist() == [2, 2, 2, 2, 1, 0]
     assert shapely.area(found.geometry.values)[:4].tolist() == [16, 1, 2, 1] and "GeometryCollection" not in set(found.geom_type)
     assert heard.texts == [
-        "1 of 9 features of a.gpkg have no geometry and are left out.", "4 of 9 geometries of a.gpkg were invalid and have been repaired.",
-        "1 of 9 features of a.gpkg are collections of several geometries; of their areas, lines and points only the areas are used, or else "
+        "1 of 11 features of a.gpkg have no geometry and are left out.",
+        "2 of 10 features of a.gpkg have coordinates that are no numbers and are left out.",
+        "4 of 11 geometries of a.gpkg were invalid and have been repaired.",
+        "1 of 11 features of a.gpkg are collections of several geometries; of their areas, lines and points only the areas are used, or else "
         "the lines.",
-        "2 of 9 features of a.gpkg are polygons without an area or lines without a length and are left out."]
+        "2 of 11 features of a.gpkg are polygons without an area or lines without a length and are left out."]
     with pytest.raises(DataError, match="holds no feature with a geometry that can be used"):
         repaired(features.iloc[[1, 3]], "a.gpkg", Listening())
 

@@ -31,6 +31,7 @@ from eo_pretrain_qgis.jobs.spec import (
     boolean,
     choice,
     classes,
+    crs,
     extent,
     file,
     file_output,
@@ -46,8 +47,10 @@ from eo_pretrain_qgis.jobs.spec import (
     vector_output,
 )
 from eo_pretrain_qgis.jobs.spec import folder as existing_folder
+from eo_pretrain_qgis.jobs.spec import image as one_image
 from eo_pretrain_qgis.jobs.spec import weights as starting_weights
-from eo_pretrain_qgis.toolbox.parameters import declare_main_file
+from eo_pretrain_qgis.toolbox.parameters import CHOICE_WIDGET, KNOWN_VALUES_WIDGET, MORE
+from eo_pretrain_qgis.toolbox.results import main_file
 
 from .conftest import memory_layer, saved_layer, write_raster
 
@@ -65,6 +68,7 @@ class EveryKind(Job):
 
     image: dict = raster("Image", optional=True)
     images: list = rasters("Images", optional=True)
+    scene: list = one_image("Scene", optional=True)
     lines: dict = vector("Lines", optional=True)
     labels: dict = layer("Labels", optional=True)
     field: str = attribute("Field", parent="labels", optional=True)
@@ -72,10 +76,15 @@ class EveryKind(Job):
     rate: float = number("Rate", default=1e-3, minimum=1e-7)
     flag: bool = boolean("Flag", default=True)
     word: str = text("Word", default=None)
-    pick: str = choice("Pick", ("one", "two"), default="one", advanced=True, help="What to pick.")
+    drawn: int = integer("Drawn", default=5, optional=True)
+    kept: str = text("Kept", default="all")
+    pick: str = choice("Pick", {"one": "The one", "two": "The two"}, default="one", advanced=True, help="What to pick.")
+    system: str = crs("System", optional=True)
+    maker: str = text("Maker", default=None, suggests=lambda _: [("a", "The first")])
     extent: dict = extent("Extent", optional=True)
     table: list = classes("Table", optional=True)
     weights: str = file("Weights", extension="pth|pt", optional=True)
+    trained: str = file("Trained", "onnx", "bundled", words=("bundled", "none"))
     place: str = existing_folder("Place", optional=True)
     start: str = starting_weights("Starting weights", optional=True)
     output: str = raster_output("Map")
@@ -108,6 +117,27 @@ def read(algorithm, context, feedback):
     return read_one
 
 
+@pytest.mark.parametrize(("name", "default"), [("RATE", "0.001"), ("FLAG", "True"), ("PICK", "one"), ("KEPT", "all"), ("TRAINED", "bundled")])
+def test_an_empty_value_is_not_taken_as_the_default(name, default, read, algorithm, context):
+    with pytest.raises(JobError, match=rf"is empty\. Give a value, or leave it out for its default, {default}\."):
+        read(name, "")
+    assert "is empty. Give a value" in algorithm.checkParameterValues({"OUTPUT": "/tmp/map.tif", name: ""}, context)[1]
+
+
+def test_what_may_be_nothing_has_its_default_where_it_is_not_named(read, algorithm, context):
+    from eo_pretrain_qgis.toolbox import parameters
+
+    definitions = {definition.name(): definition for definition in algorithm.parameterDefinitions()}
+    assert parameters.read(EveryKind, definitions, {}, context)["drawn"] == 5
+
+
+def test_an_empty_device_is_refused(provider, context, folder):
+    (folder / "m.onnx").touch()
+    given = {"MODEL": str(folder / "m.onnx"), "IMAGES": write_raster(folder / "a.tif"), "OUTPUT": str(folder / "map.tif"), "DEVICE": ""}
+    assert provider.algorithm("predictmap").create().checkParameterValues(given, context) == (
+        False, "“Device” (device) is empty. Give a value, or leave it out for its default, auto.")
+
+
 def test_declarations(algorithm):
     definition = algorithm.parameterDefinition
     assert definition("IMAGES").layerType() == Qgis.ProcessingSourceType.Raster
@@ -117,9 +147,20 @@ def test_declarations(algorithm):
     assert definition("RATE").metadata()["widget_wrapper"]["decimals"] == 7
     assert definition("PICK").usesStaticStrings()
     assert definition("PICK").flags() & Qgis.ProcessingParameterFlag.Advanced
-    assert definition("PICK").help() == "What to pick. Give one of these words: one, two."
+    assert definition("PICK").help() == "What to pick."  # qgis_process lists the words itself
+    assert definition("PICK").options() == ["one", "two"]
+    assert definition("PICK").metadata()["widget_wrapper"] == {"class": CHOICE_WIDGET, "labels": ["The one", "The two"]}
+    assert all(definition("PICK").checkValueIsAcceptable(value) for value in ("one", 1, "1")) and not definition("PICK").checkValueIsAcceptable(2)
+    assert (definition("SCENE").type(), definition("MORE_SCENE").type()) == ("raster", "multilayer")
+    assert definition("MORE_SCENE").description() == "More files of “Scene”"
+    optional_and_folded = Qgis.ProcessingParameterFlag.Optional | Qgis.ProcessingParameterFlag.Advanced
+    assert definition("MORE_SCENE").flags() & optional_and_folded == optional_and_folded
+    assert definition("SYSTEM").type() == "crs"
+    assert definition("MAKER").metadata()["widget_wrapper"] == definition("START").metadata()["widget_wrapper"] == {"class": KNOWN_VALUES_WIDGET}
     assert definition("TABLE").headers() == ["value", "name", "color"]
     assert definition("WEIGHTS").fileFilter() == "PTH, PT files (*.pth *.pt)"
+    assert (definition("TRAINED").fileFilter(), definition("TRAINED").defaultValue()) == ("ONNX files (*.onnx);;All files (*)", "bundled")
+    assert all(definition("TRAINED").checkValueIsAcceptable(value) for value in ("bundled", "none", "/a/roads.onnx"))
     assert definition("START").fileFilter().endswith("*.bin);;All files (*)")
     assert definition("START").checkValueIsAcceptable("catalogue:resnet18") and definition("START").checkValueIsAcceptable("/a/run")
     assert not definition("SHAPES").createByDefault()
@@ -138,7 +179,9 @@ def test_help(algorithm):
     ("RATE", None, 1e-3), ("RATE", "0.5", 0.5), ("RATE", 1, 1.0),
     ("FLAG", None, True), ("FLAG", False, False), ("FLAG", "false", False),
     ("WORD", "", None), ("WORD", "B02,B03", "B02,B03"), ("FIELD", "crop", "crop"), ("FIELD", ["crop"], "crop"),
-    ("PICK", None, "one"), ("PICK", "two", "two"),
+    ("PICK", None, "one"), ("PICK", "two", "two"), ("PICK", 1, "two"), ("PICK", "0", "one"), ("PICK", ["1"], "two"),
+    ("SYSTEM", None, None), ("SYSTEM", "EPSG:3413", "EPSG:3413"), ("SYSTEM", QgsCoordinateReferenceSystem("EPSG:3857"), "EPSG:3857"),
+    ("SYSTEM", QgsCoordinateReferenceSystem("EPSG:32633").toWkt(), "EPSG:32633"), ("MAKER", "b", "b"),
     ("TABLE", None, None), ("TABLE", [None], None), ("TABLE", [], None),
     ("TABLE", [["1", "water", "#0000ff"], [2, "wood", ""]],
      [{"value": "1", "name": "water", "color": "#0000ff"}, {"value": "2", "name": "wood", "color": ""}]),
@@ -147,8 +190,9 @@ def test_help(algorithm):
     ("EXTENT", None, None), ("EXTENT", "0,10,20,30 [EPSG:4326]", {"box": [0, 20, 10, 30], "crs": "EPSG:4326"}),
     ("EXTENT", QgsReferencedRectangle(QgsRectangle(0, 20, 10, 30), QgsCoordinateReferenceSystem("EPSG:3857")),
      {"box": [0, 20, 10, 30], "crs": "EPSG:3857"}),
-    ("RUN_FOLDER", None, None), ("SHAPES", "", None), ("START", None, None), ("START", "catalogue:resnet18", "catalogue:resnet18"),
-    ("START", "/usr/share/", "/usr/share"),
+    ("RUN_FOLDER", None, None), ("SHAPES", "", None), ("START", None, None), ("START", "catalogue:imagenet_resnet18", "catalogue:imagenet_resnet18"),
+    ("START", "/usr/share/", "/usr/share"), ("TRAINED", None, "bundled"), ("TRAINED", "none", "none"),
+    ("DRAWN", None, None), ("DRAWN", "", None), ("COUNT", "", None),
 ])
 def test_plain_values(read, name, given, read_as):
     assert read(name, given) == read_as
@@ -156,7 +200,8 @@ def test_plain_values(read, name, given, read_as):
 
 @pytest.mark.parametrize(("name", "given", "sentence"), [
     ("COUNT", 0, "“Count” (count) is 0, but must be between 1 and 9."), ("COUNT", "many", "is 'many', but must be a number."),
-    ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 1, "must be one of: one, two."),
+    ("PICK", "three", "“Pick” (pick) is 'three', but must be one of: one, two."), ("PICK", 2, "must be one of: one, two."),
+    ("SYSTEM", "EPSG:1", "“System” (SYSTEM): EPSG:1 is no coordinate system that QGIS knows. Choose one, or give a code such as EPSG:32633."),
     ("EXTENT", "here", "must be xmin,xmax,ymin,ymax [EPSG:code]."), ("TABLE", ["1", "water", "blue"], "has the colour 'blue'. Write a colour"),
     ("WEIGHTS", "/no/such.pth", "there is no file /no/such.pth. Choose an existing file."),
     ("WEIGHTS", "/usr/share", "/usr/share is a folder. Choose a file in it that ends in .pth or .pt."),
@@ -164,6 +209,11 @@ def test_plain_values(read, name, given, read_as):
     ("IMAGE", "/no/such.tif", "“Image” (IMAGE): /no/such.tif is no raster layer that QGIS can open."),
     ("LABELS", "nothing", "“Labels” (LABELS): nothing is no layer that QGIS can open."),
     ("OUTPUT", "map.png", "map.png must end in .tif"), ("OUTPUT", None, "“Map” (output) is missing. Give a value for it."),
+    ("COUNT", QgsProperty.fromExpression("@my_cuont"),
+     "“Count” (COUNT): the expression @my_cuont gives no value. Correct it, or give a value instead."),
+    ("COUNT", QgsProperty.fromExpression("bad("), "the expression bad( gives no value."), ("RATE", QgsProperty.fromExpression("1/0"), "(RATE): the "),
+    ("OUTPUT", QgsProperty.fromExpression("@nowhere"), "(OUTPUT): the expression @nowhere gives no value."),
+    ("IMAGE", QgsProperty.fromExpression("@nowhere"), "(IMAGE): the expression @nowhere gives no value."),
     ("BOGUS", 1, "There is no parameter BOGUS in “Every kind”. It has: IMAGE, IMAGES,"),
 ])
 def test_refusals(read, name, given, sentence):
@@ -179,8 +229,24 @@ def test_layers_by_object_id_name_and_path(read, project, folder):
     for given in (layer, layer.id(), "image", path):
         assert read("IMAGE", given) == {"path": path, "name": "image"}
     assert read("IMAGES", path) == [{"path": path, "name": "image"}]
-    assert [item["path"] for item in read("IMAGES", [path, [layer.id()]])] == [path, path]
+    other = write_raster(folder / "other.tif")
+    assert [item["path"] for item in read("IMAGES", [other, [layer.id()]])] == [other, path]
+    with pytest.raises(JobError, match=r"image\.tif twice\. Give each file once\."):
+        read("IMAGES", [path, [layer.id()]])
     assert read("LABELS", layer)["path"] == path
+
+
+def test_more_files_of_an_image(algorithm, read, context, folder):
+    from eo_pretrain_qgis.toolbox import parameters
+
+    first, second = (write_raster(folder / name) for name in ("B02.tif", "B03.tif"))
+    definitions = {definition.name(): definition for definition in algorithm.parameterDefinitions()}
+    for given in ({"SCENE": first, "MORE_SCENE": [second]}, {"SCENE": [first, second]}, {"SCENE": first, "MORE_SCENE": [first, second]},
+                  {"MORE_SCENE": [first, second]}):
+        values = parameters.read(EveryKind, definitions, {"OUTPUT": "map.tif", **given}, context)
+        assert [source["path"] for source in EveryKind.from_values(values).scene] == [first, second]
+        assert algorithm.checkParameterValues({"OUTPUT": "map.tif", **given}, context)[0]
+    assert read("SCENE", None) is None
 
 
 def test_scenes_as_they_are_delivered_need_no_layer(algorithm, read, context, folder):
@@ -224,6 +290,21 @@ def test_a_path_brings_the_style_saved_beside_it(read, folder):
     cover.setRenderer(QgsPalettedRasterRenderer(cover.dataProvider(), 1, [QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")]))
     cover.saveDefaultStyle(QgsMapLayer.StyleCategory.AllStyleCategories)
     assert read("LABELS", path)["categories"]["classes"] == [{"value": "1", "name": "water", "color": "#1f77b4"}]
+
+
+def test_the_system_of_the_project(read, project):
+    project.setCrs(QgsCoordinateReferenceSystem("EPSG:3413"))
+    assert read("SYSTEM", "ProjectCrs") == "EPSG:3413"
+
+
+def test_temporary_outputs_are_told(algorithm, context, feedback, folder):
+    from eo_pretrain_qgis.toolbox import lasting, parameters
+
+    definitions = {definition.name(): definition for definition in algorithm.parameterDefinitions()}
+    values = {"OUTPUT": QgsProcessing.TEMPORARY_OUTPUT, "REPORT": str(folder / "report.html")}
+    job = EveryKind.from_values(parameters.read(EveryKind, definitions, values, context))
+    lasting.tell_of_temporary(job, parameters.destinations(job, definitions, values, context), context, feedback)
+    assert feedback.warned[-1] == "In a temporary folder, and gone when QGIS closes: “Map”. Save what you want to keep."
 
 
 def test_extent_of_a_layer_and_without_crs(read, project, folder, feedback):
@@ -302,13 +383,14 @@ def test_every_job_is_whole_in_qgis(provider):
     registered = {algorithm.id(): algorithm for algorithm in provider.algorithms()}
     for job in JOBS.values():
         algorithm = registered[f"eopretrain:{job.id()}"]
-        assert [definition.name() for definition in algorithm.parameterDefinitions()] == [name.upper() for name in job.parameters()]
+        names = [definition.name() for definition in algorithm.parameterDefinitions()]
+        assert sorted(names) == sorted([*(name.upper() for name in job.parameters()),
+                                        *(MORE + name.upper() for name, param in job.parameters().items() if param.one_image)])
         outputs = {output.name() for output in algorithm.outputDefinitions()}
-        files = {declare_main_file(param).name() for param in job.parameters().values() if param.main_file}
+        files = {main_file(param).name() for param in job.parameters().values() if param.is_output and param.main_file}
         assert outputs == files | {name.upper() for name in (*job.results, *(n for n, p in job.parameters().items() if p.is_output))}
         assert algorithm.groupId() == algorithm.group(), "QGIS puts models of a group beside them"
         assert algorithm.tags() and algorithm.shortDescription().endswith(".")
-        assert algorithm.helpUrl().startswith("https://") and algorithm.helpUrl().endswith(f".md#{job.name()}")
         assert not algorithm.icon().isNull() and algorithm.svgIconPath().endswith(".svg")
         for definition in algorithm.parameterDefinitions():
             assert definition.description()

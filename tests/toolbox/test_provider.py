@@ -4,13 +4,17 @@ import json
 import subprocess
 import sys
 
+import pytest
 from qgis.core import QgsApplication, QgsProcessingModelAlgorithm
 
 from eo_pretrain_qgis.jobs import JOBS
 
 from ..conftest import ROOT
 
-MODELS = ("mapfromlabels", "pretrainandmap")
+#: Ready models of themes → their steps.
+THEMES = {"roadsbesideamap": ["maproads"], "landcoverandcheck": ["maplandcover", "planassessment"], "icechart": ["mapseaice"],
+          "cropsofparcels": ["mapcroptypes"]}
+MODELS = ("mapfromlabels", "pretrainandmap", *THEMES)
 
 LOADING = """
 import sys, time
@@ -59,14 +63,54 @@ def test_settings_are_on_the_options_page(provider, monkeypatch):
     monkeypatch.delenv("EOPRETRAIN_DEVICE", raising=False)
     monkeypatch.delenv("EOPRETRAIN_DASK", raising=False)
     monkeypatch.delenv("EOPRETRAIN_MODELS", raising=False)
-    assert [setting.name for setting in ProcessingConfig.getSettings()["EO Pretrain"]] == [
-        "EOPRETRAIN_ENGINE", "EOPRETRAIN_DEVICE", "EOPRETRAIN_DASK", "EOPRETRAIN_MODELS"]
-    assert (settings.engine(), settings.device(), settings.dask(), settings.models()) == ("", "auto", "", "")
-    ProcessingConfig.settings["EOPRETRAIN_DEVICE"].setValue("cpu")
+    monkeypatch.delenv("EOPRETRAIN_OVERPASS", raising=False)
+    rows = ProcessingConfig.getSettings()["EO Pretrain"]
+    assert [row.name for row in sorted(rows, key=lambda row: row.description)] == [  # as QGIS sorts them
+        "EOPRETRAIN_ENGINE", "EOPRETRAIN_INSTALLED", "EOPRETRAIN_DEVICE", "EOPRETRAIN_MODELS", "EOPRETRAIN_OVERPASS", "EOPRETRAIN_DASK"]
+    assert (settings.engine(), settings.device(), settings.dask(), settings.models(), settings.overpass()) == ("", "auto", "", "", "")
+    row = ProcessingConfig.settings["EOPRETRAIN_DEVICE"]
+    assert row.value == "Automatic: a GPU where there is one" and row.options == list(settings.DEVICES.values())
+    row.setValue("Processor")
     assert settings.device() == "cpu"
+    row.setValue("cuda:7")  # as earlier versions took it
+    assert settings.device() == "cuda:7"
     monkeypatch.setenv("EOPRETRAIN_DEVICE", "cuda:1")
     assert settings.device() == "cuda:1"
-    ProcessingConfig.settings["EOPRETRAIN_DEVICE"].setValue("auto")
+    row.setValue("Automatic: a GPU where there is one")
+
+
+def test_a_device_that_an_earlier_version_saved_stays_on_the_options_page(provider, monkeypatch):
+    from processing.core.ProcessingConfig import ProcessingConfig
+    from qgis.core import QgsSettings
+
+    from eo_pretrain_qgis.toolbox import settings
+
+    monkeypatch.delenv("EOPRETRAIN_DEVICE", raising=False)
+    for saved, shown, last in (("cuda:7", "cuda:7", "cuda:7"), ("cpu", "Processor", "GPU of Apple")):
+        QgsSettings().setValue("Processing/Configuration/EOPRETRAIN_DEVICE", saved)
+        settings.add(provider.icon())
+        row = ProcessingConfig.settings["EOPRETRAIN_DEVICE"]
+        assert (row.value, row.options[-1], settings.device()) == (shown, last, saved)
+    QgsSettings().remove("Processing/Configuration/EOPRETRAIN_DEVICE")
+    settings.add(provider.icon())
+
+
+def test_the_options_page_tells_where_the_engines_are_and_how_large(provider, monkeypatch):
+    from processing.core.ProcessingConfig import ProcessingConfig
+
+    from eo_pretrain_qgis.toolbox import settings
+
+    row = ProcessingConfig.settings["EOPRETRAIN_INSTALLED"]
+    monkeypatch.setattr(settings.environment, "locations", lambda: ["/data/eo"])
+    assert row.value == "none; they are built in /data/eo"
+    engine = settings.environment.Installed
+    monkeypatch.setattr(settings.environment, "installed", lambda: [
+        engine("train", "/data/eo/train-1", 7_250_000_000, True), engine("predict", "/data/eo/predict-2", None, False)])
+    told = "Train and make maps: 7.2 GB in /data/eo/train-1; Make maps: about 1.1 GB in /data/eo/predict-2 (of an earlier version)"
+    assert row.value == told
+    row.setValue("mine")
+    row.save()
+    assert row.value == told
 
 
 def test_plugin_comes_and_goes_without_a_window(provider):
@@ -98,6 +142,18 @@ def test_a_model_pretrains_first(provider):
     assert (start.outputChildId(), start.outputName()) == ("pretraining", "OUTPUT")
     assert model.childAlgorithm("pretraining").parameterSources()["DATASET"][0].outputChildId() == "tiles"
     assert model.validate()[0], model.validate()[1]
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_each_theme_has_a_model_that_takes_the_bundled_one(name, provider):
+    model = QgsApplication.processingRegistry().createAlgorithmById(f"eopretrain:{name}")
+    steps = {step.algorithmId(): step for step in model.childAlgorithms().values()}
+    assert list(steps) == [f"eopretrain:{job}" for job in THEMES[name]] and model.group() == "4 Map"
+    asked = model.parameterDefinition("MODEL")
+    assert asked.defaultValue() == "bundled" and asked.checkValueIsAcceptable("bundled")
+    assert steps[f"eopretrain:{THEMES[name][0]}"].parameterSources()["MODEL"][0].parameterName() == "MODEL"
+    assert model.validate()[0], model.validate()[1]
+    assert model.shortHelpString().count("bundled") >= 2
 
 
 def test_toolbox_offers_a_copy_of_a_ready_model(provider):

@@ -1,8 +1,10 @@
 """Running a job from QGIS: on every path the same refusals, in a background thread, cancelled, without an engine, styled."""
 
 import json
+import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from qgis.core import (
@@ -12,12 +14,11 @@ from qgis.core import (
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
-    QgsProcessingOutputLayerDefinition,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QThread
+from qgis.PyQt.QtCore import QCoreApplication, QThread, QTimer
 
-from eo_pretrain_qgis.errors import Cancelled, EngineError
+from eo_pretrain_qgis.errors import EngineError
 
 from .conftest import memory_layer, write_raster
 
@@ -58,9 +59,10 @@ def test_job_reaches_the_engine_as_asked(run, engine, folder, feedback):
 
 
 def test_device_of_the_settings_stands_for_auto(run, engine, folder, monkeypatch):
-    monkeypatch.setenv("EOPRETRAIN_DEVICE", "cuda:1")
+    (folder / "dataset.json").touch()
+    monkeypatch.setenv("EOPRETRAIN_DEVICE", "cpu:2")
     run("finetune", dataset=str(folder), output=str(folder / "run"))
-    assert engine.job.device == "cuda:1"
+    assert engine.job.device == "cpu:2"
     run("finetune", dataset=str(folder), output=str(folder / "run"), device="cpu")
     assert engine.job.device == "cpu"
 
@@ -125,8 +127,14 @@ def offered(model, child, parameter):
     return [source.outputName() for source in model.availableSourcesForChild(child, [], kinds)]
 
 
-def test_steps_of_a_model_connect(provider, engine, context, feedback, folder):
+def test_steps_of_a_model_connect(provider, engine, context, feedback, folder, monkeypatch):
     """Several datasets to pretraining on many tasks, and its run or its encoder to fine-tuning."""
+    from eo_pretrain_qgis.toolbox import algorithm
+
+    def written(job):
+        os.mkdir(job.output)
+        Path(job.output, "dataset.json").touch()
+
     model = QgsProcessingModelAlgorithm("Pretrain", "test")
     for child_id, name in (("one", "createtrainingdataset"), ("two", "createpretrainingdataset"), ("shared", "pretrainmultitask"),
                            ("fine", "finetune")):
@@ -138,14 +146,13 @@ def test_steps_of_a_model_connect(provider, engine, context, feedback, folder):
     assert {"OUTPUT", "ENCODER", "CHECKPOINT"} <= set(offered(model, "fine", fine.parameterDefinition("START")))
     source = QgsProcessingModelChildParameterSource
     image = write_raster(folder / "image.tif")
+    monkeypatch.setattr(algorithm.client, "run", lambda job, *given, **more: written(job) or engine.run(job, *given, **more))
     for child_id, values in (("one", {"IMAGES": image, "LABELS": image}), ("two", {"IMAGES": image})):
         child = model.childAlgorithm(child_id)
         for name, value in values.items():
             child.addParameterSources(name, [source.fromStaticValue(value)])
         child.addParameterSources("OUTPUT", [source.fromStaticValue(str(folder / child_id))])
         model.setChildAlgorithm(child)
-        (folder / child_id).mkdir()
-        (folder / child_id / "dataset.json").touch()
     child = model.childAlgorithm("shared")
     child.addParameterSources("DATASETS", [source.fromChildOutput(name, "DATASET_JSON") for name in ("one", "two")])
     child.addParameterSources("OUTPUT", [source.fromStaticValue(str(folder / "shared"))])
@@ -155,34 +162,40 @@ def test_steps_of_a_model_connect(provider, engine, context, feedback, folder):
     assert engine.job.datasets == [str(folder / name / "dataset.json") for name in ("one", "two")]
 
 
+def test_a_comparison_in_a_model_gives_its_outputs(provider, engine, context, feedback, folder):
+    """Its starting weights are the run of the step before; its figures and its report are there for the steps behind it."""
+    source, model = QgsProcessingModelChildParameterSource, QgsProcessingModelAlgorithm("What it is worth", "test")
+    for child_id, name in (("pretrained", "pretrainbarlowtwins"), ("compared", "comparepretraining")):
+        child = QgsProcessingModelChildAlgorithm(f"eopretrain:{name}")
+        child.setChildId(child_id)
+        (folder / child_id).mkdir()
+        child.addParameterSources("OUTPUT", [source.fromStaticValue(str(folder / child_id))])
+        child.addParameterSources("DATASET", [source.fromStaticValue(str(folder))])
+        (folder / "dataset.json").touch()
+        if child_id == "compared":
+            child.addParameterSources("START", [source.fromChildOutput("pretrained", "OUTPUT")])
+            child.addParameterSources("SHARES", [source.fromStaticValue("1, 100")])
+        model.addChildAlgorithm(child)
+    assert "OUTPUT" in offered(model, "compared", provider.algorithm("comparepretraining").parameterDefinition("START"))
+    (folder / "pretrained" / "encoder.safetensors").touch()
+    report = folder / "compared" / "report.html"
+    engine.result = {"report": str(report), "verdict": "It helps.", "figures": 24, "trainings": 8, "computed": 24, "minutes": 1.5}
+    found = model.run({}, context, feedback)[0]["CHILD_RESULTS"]["compared"]
+    assert (engine.job.start, engine.job.shares, engine.job.draws) == (str(folder / "pretrained"), "1, 100", 5)
+    assert (found["OUTPUT"], found["REPORT"], found["VERDICT"]) == (str(folder / "compared"), str(report), "It helps.")
+    assert (found["FIGURES"], found["TRAININGS"], found["MINUTES"]) == (24, 8, 1.5)
+
+
 def test_background_thread(provider, engine, context, feedback, folder, monkeypatch):
     from eo_pretrain_qgis.toolbox import algorithm
 
+    (folder / "dataset.json").touch()
     threads = []
     monkeypatch.setattr(algorithm.client, "run", lambda *given, **more: threads.append(QThread.currentThread()) or engine.run(*given, **more))
     ended = run_in_background(provider, context, feedback, {"DATASET": str(folder), "OUTPUT": str(folder / "run")})
     wait_for(lambda: ended)
-    assert ended == [(True, {"OUTPUT": str(folder / "run")})]
+    assert ended == [(True, {"OUTPUT": str(folder / "run"), "RUN_JSON": str(folder / "run" / "run.json")})]
     assert threads[0] != QCoreApplication.instance().thread()
-
-
-def test_cancel(provider, engine, context, feedback, folder, monkeypatch):
-    from eo_pretrain_qgis.toolbox import algorithm
-
-    started = []
-
-    def run_until_cancelled(job, python, on_event, is_cancelled, variables):
-        started.append(job)
-        while not is_cancelled():
-            time.sleep(0.01)
-        raise Cancelled
-
-    monkeypatch.setattr(algorithm.client, "run", run_until_cancelled)
-    ended = run_in_background(provider, context, feedback, {"DATASET": str(folder), "OUTPUT": str(folder / "run")})
-    wait_for(lambda: started)
-    feedback.cancel()
-    wait_for(lambda: ended)
-    assert ended == [(False, {})]
 
 
 def test_missing_engine_names_what_installs_it(run, folder, monkeypatch):
@@ -191,61 +204,17 @@ def test_missing_engine_names_what_installs_it(run, folder, monkeypatch):
     def find(kind, setting=""):
         raise EngineError("The engine is not installed. Run “Install the engine” (eopretrain:installengine).")
 
+    (folder / "dataset.json").touch()
     monkeypatch.setattr(algorithm.environment, "find", find)
     with pytest.raises(QgsProcessingException, match="eopretrain:installengine"):
         run("finetune", dataset=str(folder), output=str(folder / "run"))
-
-
-def test_results_load_in_the_style_saved_beside_them(provider, engine, context, feedback, folder, model_file, project):
-    from processing.gui.Postprocessing import handleAlgorithmResults
-    from qgis.core import QgsApplication, QgsPalettedRasterRenderer
-    from qgis.PyQt.QtGui import QColor
-
-    outputs = {name: write_raster(folder / f"{name}.tif") for name in ("output", "confidence")}
-    for path in outputs.values():
-        layer = QgsRasterLayer(path, "made by the engine")
-        water = QgsPalettedRasterRenderer.Class(1, QColor("#1f77b4"), "water")
-        layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, [water]))
-        layer.saveDefaultStyle()
-    engine.result = outputs
-    asked = {name.upper(): QgsProcessingOutputLayerDefinition(path, project) for name, path in outputs.items()}
-    asked.update(MODEL=model_file, IMAGES=[write_raster(folder / "image.tif")])
-    ended = run_in_background(provider, context, feedback, asked, "predictmap")
-    wait_for(lambda: ended)
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById("eopretrain:predictmap")
-    assert handleAlgorithmResults(algorithm, context, parameters={})
-    loaded = {layer.name(): layer for layer in project.mapLayers().values()}
-    assert set(loaded) == {"Class map", "Confidence"}
-    assert all(layer.renderer().classes()[0].label == "water" for layer in loaded.values())
-    assert [layer.name() for layer in project.layerTreeRoot().layerOrder()] == ["Class map", "Confidence"]
-
-
-def test_layers_of_the_sample_load(run, engine, context, folder, project):
-    engine.result = {"sentinel2": write_raster(folder / "s2.tif"), "land_cover": write_raster(folder / "cover.tif")}
-    run("createsample", output=str(folder / "sample"))
-    assert {context.layerToLoadOnCompletionDetails(path).name for path in engine.result.values()} == {"Sentinel-2 image", "True land cover"}
-
-
-def test_a_style_of_the_user_is_left_alone(context, folder, project, monkeypatch):
-    from processing.gui.RenderingStyles import RenderingStyles
-    from qgis.core import QgsProcessingContext
-
-    from eo_pretrain_qgis.toolbox import styling
-
-    path = write_raster(folder / "map.tif")
-    context.addLayerToLoadOnCompletion(path, QgsProcessingContext.LayerDetails("Map", project, "OUTPUT"))
-    monkeypatch.setitem(RenderingStyles.styles, "eopretrain:predictmap", {"OUTPUT": "/my.qml"})
-    styling.style_when_loaded(path, context, "eopretrain:predictmap", "OUTPUT", 1)
-    assert context.layerToLoadOnCompletionDetails(path).postProcessor() is None
-    styling.style_when_loaded(path, context, "eopretrain:predictmap", "CONFIDENCE", 0)
-    assert context.layerToLoadOnCompletionDetails(path).postProcessor() is not None
 
 
 def test_progress_is_one_line_a_second_and_the_last_is_not_lost(feedback, monkeypatch):
     from eo_pretrain_qgis.toolbox import feedback as module
 
     now, lines = [100.0], []
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(feedback, "setProgressText", lines.append)
     progress = module.FeedbackProgress(feedback)
     progress.at(0, "Starting")
@@ -257,6 +226,22 @@ def test_progress_is_one_line_a_second_and_the_last_is_not_lost(feedback, monkey
     now[0] += 1
     progress.at(0.5, "Epoch 1, 2.1 images/s", loss=2.5, images_per_second=2.0996)
     assert lines[2:] == ["Epoch 1, 2.1 images/s, loss 2.5"]
+
+
+def test_the_window_answers_while_its_own_thread_waits(feedback):
+    """As in “Iterate over this layer”; in a thread of its own, QGIS's window needs no help, and events of another thread are not ours."""
+    from threading import Thread
+
+    from eo_pretrain_qgis.toolbox.feedback import FeedbackProgress
+
+    answered = []
+    QTimer.singleShot(0, lambda: answered.append(True))
+    waiting = Thread(target=FeedbackProgress(feedback).cancelled)
+    waiting.start()
+    waiting.join()
+    assert not answered
+    FeedbackProgress(feedback).cancelled()
+    assert answered
 
 
 # --- qgis_process: the same refusals, and exit codes a script can rely on
@@ -276,6 +261,7 @@ def test_command_line_refuses(qgis, folder, model_file, argument, sentence):
 
 
 def test_json_refuses(qgis, folder):
+    (folder / "dataset.json").touch()
     document = json.dumps({"inputs": {"DATASET": str(folder), "OUTPUT": QgsProcessing.TEMPORARY_OUTPUT, "EPOCHS": 0}})
     ran = qgis_process(qgis, "--json", "run", "eopretrain:finetune", "-", document=document)
     assert (ran.returncode, ran.stdout) == (1, "")

@@ -36,7 +36,7 @@ def test_the_layer_says_that_it_is_synthetic(tmp_path, context, feedback):
     image = None
     path.with_suffix(".qml").write_text(STYLE)
     layer = QgsRasterLayer(str(path), "Map")
-    styling._Styler().postProcessLayer(layer, context, feedback)
+    styling._Styler(styling.Shown(layer.source(), "OUTPUT", ""), styled=True).postProcessLayer(layer, context, feedback)
     assert layer.name() == "Synthetic s2 from sentinel1.tif"
     assert QgsLayerNotesUtils.layerNotes(layer) == "Synthetic image. Nothing in it was measured."
     renderer = layer.renderer()

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs.spec import Job, choice, folder_output, integer, text
-from eo_pretrain_qgis.outputs import new_file, new_folder
+from eo_pretrain_qgis.outputs import kept_file, new_file, new_folder
 
 WAYS = ("obey", "data_error", "bug", "memory", "device_memory", "disk", "missing_package", "kill", "segfault", "exit", "hang", "linger",
         "children", "noise", "surroundings", "write", "write_and_fail", "flood", "numbers", "begin_and_hang", "begin_and_kill", "begin_and_fail",
-        "begin_and_obey")
+        "begin_and_obey", "keep_and_kill", "keep_and_hang")
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,18 @@ class Misbehave(Job):
     def _begin_and_obey(self, progress):
         with self._begin(progress):
             self._obey(progress)
+
+    def _keep(self, progress, after):
+        with kept_file(self.output) as part:
+            part.write_text(f"{part.read_text() if part.exists() else ''}begun,")
+            progress.message(part.read_text())
+            after(progress)
+
+    def _keep_and_kill(self, progress):
+        self._keep(progress, self._kill)
+
+    def _keep_and_hang(self, progress):
+        self._keep(progress, self._hang)
 
     def _flood(self, progress):
         for step in range(50000):

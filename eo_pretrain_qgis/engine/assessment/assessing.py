@@ -10,13 +10,13 @@ import numpy as np
 import shapely
 
 from ...errors import DataError, listed
-from ...progress import SILENT, Progress
+from ...progress import SILENT, Noting, Progress
 from ..cards import IGNORE, ClassInfo
+from ..mapping.map_survey import ClassMap, Survey, survey
 from ..measures.areas import Estimates, Places, estimate
 from .designs import BY_CLASS, FEWEST, RANDOM, Design, design_of, groups_of
 from .ground import Learned, on_ground, unknown_ground
-from .reference import Reference, truths
-from .survey import ClassMap, Survey, survey
+from .reference import Reference, first_of_each, truths
 from .translation import translated
 
 #: Days between map and reference from which on a change between them is to be feared.
@@ -94,22 +94,6 @@ class Assessment:
         return bool(shapely.get_dimensions(self.shapes).max() == 2)
 
 
-class _Noting(Progress):
-    """Hands on what is said and keeps the warnings."""
-
-    def __init__(self, inner: Progress) -> None:
-        self.inner = inner
-        self.warnings: list[str] = []
-
-    def cancelled(self) -> bool:
-        return self.inner.cancelled()
-
-    def emit(self, event: dict) -> None:
-        if event["event"] == "message" and event["level"] == "warning":
-            self.warnings.append(event["text"])
-        self.inner.emit(event)
-
-
 @dataclass(frozen=True)
 class _Compared:
     """What the map shows at reference places: an entry for each point, or for each class in a polygon.
@@ -143,7 +127,7 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
     Raises:
         DataError: places that lie elsewhere, on training ground, of unknown classes or all of one, or strata that are too small.
     """
-    noting = _Noting(progress)
+    noting = Noting(progress)
     mapped = ClassMap(source, noting)
     compared = _compare(mapped, opened(mapped, noting), options, noting)
     seen, reference = compared.seen, compared.reference
@@ -158,12 +142,12 @@ def assess(source: dict, opened: Callable[[ClassMap, Progress], Reference], opti
     places = Places(units, strata, compared.mapped, truth[compared.owners], compared.amounts, groups)
     _tell_unseen(design, places, noting)
     found = estimate(places, design.sizes, len(classes), design.drawn)
-    return Assessment(mapped, seen, classes, reference, compared.shapes, compared.owners, places, design, found, tuple(noting.warnings))
+    return Assessment(mapped, seen, classes, reference, compared.shapes, compared.owners, places, design, found, tuple(noting.warned()))
 
 
 def _compare(mapped: ClassMap, reference: Reference, options: Options, progress: Progress) -> _Compared:
     """What the map shows at the places that count: off the training ground, on a pixel with a class, and with a class of their own."""
-    ground = options.learned.ground(mapped) if options.learned.known else None
+    ground, given = options.learned.ground(mapped) if options.learned.known else None, len(reference)
     if ground is None:
         progress.message(unknown_ground(mapped), level="warning")
     else:
@@ -175,11 +159,15 @@ def _compare(mapped: ClassMap, reference: Reference, options: Options, progress:
         seen = survey(mapped, nowhere, nowhere, left_out, progress.part(0, 0.5))
         owners, positions, amounts = _of_polygons(mapped, seen, shapes, progress.part(0.5, 0.95))
     else:
+        areas = np.ones(len(shapes))
         if reference.polygons:
-            shapes = _drawn_pixels(mapped, shapes, np.random.default_rng(options.seed), progress.part(0, 0.4))
+            shapes, areas = _drawn_pixels(mapped, shapes, np.random.default_rng(options.seed), progress.part(0, 0.4))
         seen = survey(mapped, *mapped.pixels_of(shapes), left_out, progress.part(0.4, 0.95))
         owners = np.flatnonzero(seen.found != IGNORE)
-        positions, amounts = seen.found[owners], np.ones(len(owners))
+        positions, amounts = seen.found[owners], areas[owners]
+    if len(reference) < given and reference.map_id not in ("", seen.id):
+        raise DataError(f"{given - len(reference)} places of {reference.path} lie on training ground, and the sample was drawn from another map "
+                        f"({reference.map_id}), whose areas without that ground are not known. Draw a sample from this map, off its training ground.")
     counted = np.isin(np.arange(len(reference)), owners)
     _tell_elsewhere(mapped, reference, counted, progress)
     if options.codes:
@@ -187,8 +175,24 @@ def _compare(mapped: ClassMap, reference: Reference, options: Options, progress:
         keys[counted] = translated(keys[counted], options.codes, seen.classes, reference.path, progress)
         reference = replace(reference, keys=keys)
         counted &= np.array([key is not None for key in keys])
+    counted[np.flatnonzero(counted)[~_first_of_each(reference.only(counted), progress)]] = False
     mine = counted[owners]
     return _Compared(seen, reference.only(counted), shapes[counted], np.cumsum(counted)[owners[mine]] - 1, positions[mine], amounts[mine])
+
+
+def _first_of_each(reference: Reference, progress: Progress) -> np.ndarray:
+    """See `first_of_each`; also says which polygons overlap."""
+    kept = first_of_each(reference.shapes, reference.keys, reference.path, progress)
+    if reference.polygons:
+        shapes = reference.shapes[kept]
+        places, others = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+        places, others = places[places < others], others[places < others]
+        over = ~shapely.touches(shapes[places], shapes[others])
+        if over.any():
+            count = len(np.unique([places[over], others[over]]))
+            progress.message(f"{count} of {len(shapes)} reference polygons of {reference.path} overlap; ground in several counts several times.",
+                             level="warning")
+    return kept
 
 
 def _off_the_ground(reference: Reference, hits: np.ndarray, options: Options, progress: Progress) -> Reference:
@@ -205,19 +209,22 @@ def _off_the_ground(reference: Reference, hits: np.ndarray, options: Options, pr
     return reference.only(~hits)
 
 
-def _drawn_pixels(mapped: ClassMap, shapes: np.ndarray, rng: np.random.Generator, progress: Progress) -> np.ndarray:
-    """The middle of a pixel drawn in each polygon (n,), all of its pixels with a class alike; empty where the map shows none."""
+def _drawn_pixels(mapped: ClassMap, shapes: np.ndarray, rng: np.random.Generator, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """The middle of a pixel drawn in each polygon (n,), all of its pixels with a class alike; empty where the map shows none. And the area of these
+    pixels [m²] (n,), by which it counts: polygons were drawn, so that a pixel of a large one was less likely to be met than that of a small one.
+    """
     a, _, c, _, e, f = mapped.grid.transform
-    points = np.full(len(shapes), shapely.Point(), object)
+    points, areas = np.full(len(shapes), shapely.Point(), object), np.zeros(len(shapes))
     for number, shape in enumerate(shapes):
         progress.at(number / len(shapes), "Drawing a pixel in each polygon")
         total = 0
         for rows, cols, _ in mapped.within(shape):
             total += len(rows)
+            areas[number] += mapped.pixel_areas.at(rows, cols).sum()
             if len(rows) and rng.random() < len(rows) / total:
                 place = rng.integers(len(rows))
                 points[number] = shapely.Point(c + a * (cols[place] + 0.5), f + e * (rows[place] + 0.5))
-    return points
+    return points, areas
 
 
 def _of_polygons(mapped: ClassMap, seen: Survey, shapes: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -225,8 +232,8 @@ def _of_polygons(mapped: ClassMap, seen: Survey, shapes: np.ndarray, progress: P
     table = np.zeros((len(shapes), len(seen.classes)))
     for number, shape in enumerate(shapes):
         progress.at(number / len(shapes), "Reading the map in each polygon")
-        for rows, _, values in mapped.within(shape):
-            table[number] += np.bincount(seen.positions(values), mapped.pixel_areas[rows], len(seen.classes))
+        for rows, cols, values in mapped.within(shape):
+            table[number] += np.bincount(seen.positions(values), mapped.pixel_areas.at(rows, cols), len(seen.classes))
     owners, positions = np.nonzero(table)
     return owners, positions, table[owners, positions]
 
@@ -243,7 +250,7 @@ def _tell_elsewhere(mapped: ClassMap, reference: Reference, counted: np.ndarray,
     beside = shapely.disjoint(reference.shapes, shapely.box(west, south, east, north)) & ~counted
     told = [f"{beside.sum()} lie outside it"] if beside.any() else []
     told += [f"{(~counted & ~beside).sum()} lie where it has no class"] if (~counted & ~beside).any() else []
-    progress.message(f"{(~counted).sum()} of {len(counted)} reference {what} are left out, because the map {mapped.name} does not reach them: "
+    progress.message(f"{(~counted).sum()} of {len(counted)} reference {what} are left out, because the map “{mapped.name}” does not reach them: "
                      f"{' and '.join(told)}.", level="warning")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
+from ..mapping.map_survey import Survey
 from .reference import Reference
-from .survey import Survey
 
 #: Ways in which places may have been drawn; “auto” is not among them.
 BY_CLASS, RANDOM, BY_FIELD, UNKNOWN = "map_classes", "random", "field", "not_random"
@@ -28,6 +28,7 @@ class Design:
         names: of the strata.
         sizes: their areas [ha].
         words: what was taken, in sentences.
+        mapped: area of each class of the map [ha] on the ground that the figures are of; None where that is all that the map shows.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Design:
     names: tuple[str, ...]
     sizes: np.ndarray
     words: str
+    mapped: np.ndarray | None = None
 
     @property
     def drawn(self) -> bool:
@@ -93,9 +95,14 @@ def _by_field(strata: np.ndarray, reference: Reference, seen: Survey, areas: np.
                             "places the same.")
         sizes[number] = found[0]
     if reference.map_id == seen.id:
+        own = [of_map[key] for key in keys]
+        sizes = np.minimum(sizes, areas[own])  # drawn off training ground that nobody names now, or on ground that is left out
+        mapped = areas.copy()
+        mapped[own] = sizes
         unseen = [position for position, row in enumerate(seen.classes) if seen.pixels[position] and str(row.value) not in keys]
         names, sizes = (*names, *(seen.classes[position].name for position in unseen)), np.append(sizes, areas[unseen])
-        return Design(BY_FIELD, numbers, names, sizes, "The sample was drawn from this map, by chance in each of its classes (Olofsson et al. 2014).")
+        return Design(BY_FIELD, numbers, names, sizes, "The sample was drawn from this map, by chance in each of its classes (Olofsson et al. 2014).",
+                      mapped)
     if not reference.map_id:
         return Design(BY_FIELD, numbers, names, sizes / sizes.sum() * areas.sum(), "Places were drawn by chance in strata that are not the classes "
                       "of this map (Stehman 2014).")

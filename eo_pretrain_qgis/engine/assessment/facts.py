@@ -26,17 +26,17 @@ COLOURS = {RIGHT: "#1b9e77", WRONG: "#d7301f"}
 
 
 def facts_of(found: Assessment) -> dict[str, Any]:
-    """All figures; areas in hectares, accuracies and shares from 0 to 1, ``half_width`` half of a 95 % interval."""
+    """All figures; areas in hectares, accuracies and shares from 0 to 1, ``half_width`` half of a 95 % interval; ``limit`` see `areas.Figure`."""
     estimates, seen, hectares = found.found, found.seen, found.hectares
     counts, days = found.places.counts(len(found.classes)), [day for day in found.reference.days if day]
     longitude, latitude = found.mapped.grid.centre_lonlat()
-    rows = []
+    rows, mapped = [], seen.areas / M2_PER_HA if found.design.mapped is None else found.design.mapped
     for position, row in enumerate(found.classes):
         inside = position < len(seen.areas)
         area = estimates.areas[position]
         rows.append({
             "value": row.value if inside else None, "name": row.name, "color": row.color,
-            "mapped_ha": float(seen.areas[position] / M2_PER_HA) if inside else 0.0,
+            "mapped_ha": float(mapped[position]) if inside else 0.0,
             "estimated_ha": _times(area, hectares), "users_accuracy": _plain(estimates.users[position]),
             "producers_accuracy": _plain(estimates.producers[position]), "share": _plain(area),
             "places_mapped": int(counts[:, position].sum()), "places_true": int(counts[position].sum())})
@@ -80,7 +80,7 @@ def write_places(path: str, found: Assessment, progress: Progress = SILENT) -> N
 
 
 def _plain(figure: Figure) -> dict[str, float | None]:
-    return {"value": figure.value, "half_width": figure.half_width}
+    return {"value": figure.value, "half_width": figure.half_width, **({} if figure.limit is None else {"limit": figure.limit})}
 
 
 def _times(figure: Figure, factor: float) -> dict[str, float | None]:

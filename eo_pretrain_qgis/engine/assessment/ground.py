@@ -11,8 +11,8 @@ from ...errors import DataError
 from ..datasets.dataset import SPLITS
 from ..datasets.footprints import read_footprints
 from ..datasets.labels import Drawing
+from ..mapping.map_survey import ClassMap
 from ..rasters.vector import VectorLayer, on_grid, repaired, valid_areas
-from .survey import ClassMap
 
 MODEL = "EO_PRETRAIN_MODEL"
 #: Training tiles, and validation tiles, by which the best epoch was chosen.
@@ -71,7 +71,7 @@ def unknown_ground(mapped: ClassMap) -> str:
     model = mapped.tags.get(MODEL, "")
     which = (f"which ground its model {model} has learned from. Give its dataset in “Training dataset”, or its labels in “Training labels”" if model
              else "which model made it. If it was learned from labels on this ground, give them or their dataset, or see that no place lies there")
-    return f"Training ground cannot be checked, because the map {mapped.name} does not say {which}."
+    return f"Training ground cannot be checked, because the map “{mapped.name}” does not say {which}."
 
 
 def on_ground(ground: Drawing, shapes: np.ndarray) -> np.ndarray:

@@ -11,9 +11,9 @@ import pandas
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
+from ..mapping.map_survey import ClassMap
 from ..rasters.vector import VectorLayer
 from .reference import CLASS_FIELD, DATE_FIELD, Fields, Reference, reference_of
-from .survey import ClassMap
 
 #: Columns by year of the survey, in small letters: those of the point that was to be visited, which is the one that is drawn.
 PLACES = (("th_long", "th_lat"), ("point_long", "point_lat"), ("long", "lat"), ("lon", "lat"))
@@ -35,6 +35,23 @@ def open_lucas(path: str, mapped: ClassMap, progress: Progress = SILENT) -> Refe
     Raises:
         DataError: a table without places or land cover, or without a point on the map.
     """
+    features, name = read_lucas(path, mapped.grid.bounds_in("EPSG:4326"), (mapped.path, "map"), progress)
+    return reference_of(features, Fields(CLASS_FIELD, DATE_FIELD), mapped, (path, name), progress)
+
+
+def read_lucas(path: str, bounds: tuple[float, float, float, float], ground: tuple[str, str], progress: Progress = SILENT
+               ) -> tuple[geopandas.GeoDataFrame, str]:
+    """Reads the points within bounds: their code of land cover, None where none was seen, and their day; and the name of the table.
+
+    Args:
+        path: of the CSV file.
+        bounds: west, south, east and north in degrees.
+        ground: what these are the bounds of: its path, and what it is.
+        progress: told how many points have no place.
+
+    Raises:
+        DataError: a table without places or land cover, or without a point within.
+    """
     layer = VectorLayer.open({"path": path})
     headings = {name.lower(): name for name in layer.fields}
     place = next((pair for pair in PLACES if set(pair) <= set(headings)), (BOTH,) if BOTH in headings else None)
@@ -49,17 +66,17 @@ def open_lucas(path: str, mapped: ClassMap, progress: Progress = SILENT) -> Refe
     inside = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 180)
     if not inside.all():
         progress.message(f"{(~inside).sum()} of {len(inside)} points of {path} have no latitude and longitude and are left out.", level="warning")
-    west, south, east, north = mapped.grid.bounds_in("EPSG:4326")
+    west, south, east, north = bounds
     near = inside & (latitude >= south) & (latitude <= north) & (longitude >= west) & (longitude <= east)
     if not near.any():
-        raise DataError(f"No point of {path} lies on {mapped.path}, which reaches over {west:.4f} to {east:.4f} degrees east and {south:.4f} to "
-                        f"{north:.4f} north. Choose the table of the country and year of the map.")
+        raise DataError(f"No point of {path} lies on {ground[0]}, which reaches over {west:.4f} to {east:.4f} degrees east and {south:.4f} to "
+                        f"{north:.4f} north. Choose the table of the country and year of the {ground[1]}.")
     known = np.array([bool(COVER.fullmatch(str(value).strip())) for value in table[cover]])
     codes = np.where(known, table[cover].astype(str).str.strip().str.upper(), None)
     days = [_day(str(value)) for value in table[day]] if day else [None] * len(table)
     features = geopandas.GeoDataFrame({CLASS_FIELD: codes, DATE_FIELD: [day.isoformat() if day else None for day in days]},
                                       geometry=geopandas.points_from_xy(longitude, latitude), crs="EPSG:4326")[near]
-    return reference_of(features, Fields(CLASS_FIELD, DATE_FIELD), mapped, (path, layer.name), progress)
+    return features, layer.name
 
 
 def _places(table: pandas.DataFrame, place: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +85,8 @@ def _places(table: pandas.DataFrame, place: tuple[str, ...]) -> tuple[np.ndarray
         found = [re.findall(r"[-+]?\d+(?:\.\d+)?", str(value)) for value in table[BOTH]]
         pairs = np.array([[float(number) for number in pair] if len(pair) == 2 else [np.nan, np.nan] for pair in found]).reshape(-1, 2)
         return pairs[:, 1], pairs[:, 0]
-    longitude, latitude = (pandas.to_numeric(table[name], errors="coerce").to_numpy(float) for name in place)
+    # Spreadsheets of many languages write 48,2 for 48.2.
+    longitude, latitude = (pandas.to_numeric(table[name].astype(str).str.replace(",", "."), errors="coerce").to_numpy(float) for name in place)
     return longitude, latitude
 
 

@@ -10,32 +10,36 @@ import shapely
 from ..cards import ClassInfo
 from ..looks import html_page as html
 from ..looks.class_style import rgb
+from ..looks.map_picture import map_picture
+from ..looks.place import Place, crs_words, files_words, outline_of, place_section, size_words
 from ..looks.score_tables import confusion_table
-from ..looks.tile_pictures import BLANK, paint
+from ..looks.tile_pictures import BLANK_COLOUR, paint
+from ..measures.areas import FEW_ERRORS
 from .assessing import Assessment
 from .designs import M2_PER_HA
 from .facts import COLOURS, HALF, RIGHT, WRONG
 
 #: By what share two areas may differ and be the same.
 SAME = 1e-3
+NOT_SHOWN = ("The reference is taken for the truth. Where its places were looked at on images, or were set down a pixel aside, the map is "
+             "better than these figures; where its makers saw the map, worse.",
+             "The figures are of the whole map, and say nothing of one part of it, nor of maps of other images.")
 #: Hectares from which on no fraction is told.
 WHOLE_HA = 100
 #: Edge of the mark of a place in the picture [px], with a white rim.
 MARK = 5
-#: 95 % of the time an error that was not seen in n places is rarer than this over n (Hanley and Lippman-Hand 1983).
-RULE_OF_THREE = 3
 
 
 def write_page(path: str, found: Assessment, facts: dict[str, Any]) -> None:
     """Writes it."""
     classes = found.classes
     names = [row.name for row in classes]
-    html.write_page(path, f"What the map {found.mapped.name} is worth", [
-        html.paragraph(_summary(found, facts)),
-        html.picture(_picture(found), f"The map {found.mapped.name} with the reference places"),
+    html.write_page(path, f"What the map “{found.mapped.name}” is worth", [
+        html.lead(_summary(found, facts)),
+        map_picture(_picture(found), found.mapped.grid, f"The map {found.mapped.name} with the reference places"),
         html.legend([*names, "no class, or left out", "place where the map is right", "where it is wrong"],
-                    [*(row.color for row in classes), f"#{BLANK:02x}{BLANK:02x}{BLANK:02x}", COLOURS[RIGHT], COLOURS[WRONG]]),
-        html.bullets(f"{name}: {text}" for name, text in _origin(found, facts)),
+                    [*(row.color for row in classes), BLANK_COLOUR, COLOURS[RIGHT], COLOURS[WRONG]]),
+        *place_section(_place(found, facts)),
         html.heading("Areas"),
         html.paragraph("The mapped area counts pixels. The estimated area corrects it by what the reference says, and is the one to quote"
                        f"{', with its 95 % interval' if found.design.drawn else ''}."),
@@ -53,14 +57,14 @@ def write_page(path: str, found: Assessment, facts: dict[str, Any]) -> None:
             for row in facts["classes"]]),
         html.paragraph("User's accuracy: how much of what the map calls a class is that class. Producer's accuracy: how much of a class on the "
                        "ground the map finds. Both are weighted by area."),
-        *([html.bullets(_flawless(found, facts))] if _flawless(found, facts) else []),
+        *([html.bullets(_few_errors(found, facts))] if _few_errors(found, facts) else []),
         html.heading("Confusion"),
         html.paragraph("Parts of the polygons that the map shows as one class:" if found.whole else "Reference places:"),
         confusion_table(names, np.array(facts["counts"])),
         html.paragraph("Estimated shares of the area, in percent:"),
         html.table(("true ↓ predicted →", *names), [(name, *(f"{100 * share:.2f}" for share in row)) for name, row in zip(names, facts["shares"])]),
         html.heading("Beware"), html.bullets(found.warnings) if found.warnings else html.paragraph("Nothing stands out."),
-        html.heading("How this was computed"), html.bullets(_method(found)),
+        html.heading("How this was computed"), html.bullets(_method(found)), *html.not_shown(NOT_SHOWN),
     ])
 
 
@@ -76,30 +80,41 @@ def _part_of_the_map(found: Assessment) -> str:
     if abs(found.hectares - shown) < SAME * shown:
         return ""
     return (f"The places stand for {_hectares(found.hectares)} ha, and the map shows {_hectares(shown)} ha, so these are not the same ground: places "
-            "were drawn off the training ground, or from another map, or a class has none.")
+            "were drawn off the training ground, or from another map, or a class has none. The estimated areas are of the former"
+            f"{', and so are the mapped ones' if found.design.mapped is not None else ''}; they are less than those of the whole map.")
 
 
-def _origin(found: Assessment, facts: dict[str, Any]) -> list[tuple[str, str]]:
+def _place(found: Assessment, facts: dict[str, Any]) -> Place:
+    """Where the map lies, what it was made from and what it is compared with."""
     known, reference = facts["map"], facts["reference"]
-    grid, (x, y) = found.mapped.grid, known["pixel_m"]
+    grid, outline = found.mapped.grid, outline_of(found.mapped.grid)
     days = " to ".join(dict.fromkeys(filter(None, (reference["first_day"], reference["last_day"]))))
-    return [("Map", known["name"]), ("Date of the map", known["date"] or "not told"), ("Model", known["model"] or "not told"),
-            ("Place", f"around {abs(known['latitude']):.3f}° {'N' if known['latitude'] >= 0 else 'S'}, {abs(known['longitude']):.3f}° "
-                      f"{'E' if known['longitude'] >= 0 else 'W'}; {grid.width:,} × {grid.height:,} pixels of {x:.4g} × {y:.4g} m"),
-            ("Reference", f"{reference['name']}, {reference['places']:,} places"), ("Seen on", days or "not told"), ("Sample", found.design.words)]
+    return Place([] if outline is None else [outline], [
+        ("Size", size_words(grid)), ("Coordinate system", crs_words(grid.crs)), ("Map", known["name"]), ("File", files_words([found.mapped.path])),
+        ("Date of the map", known["date"] or "not told"), ("Model", known["model"] or "not told"),
+        ("Reference", f"{reference['name']}, {reference['places']:,} places"), ("Seen on", days or "not told"), ("Sample", found.design.words)])
 
 
-def _flawless(found: Assessment, facts: dict[str, Any]) -> list[str]:
-    """What an interval of width zero means."""
+def _few_errors(found: Assessment, facts: dict[str, Any]) -> list[str]:
+    """What an interval means that rests on no error, or on few."""
     if not found.design.drawn:
         return []
-    told = [f"All {row['places_mapped']} places that the map calls {row['name']} are right, so the interval has no width. That is no proof: up to "
-            f"{min(1.0, RULE_OF_THREE / row['places_mapped']):.0%} of it may still be wrong."
-            for row in facts["classes"] if row["users_accuracy"]["value"] == 1 and row["places_mapped"]]
+    told = [f"All {row['places_mapped']} places that the map calls {row['name']} are right. That is no proof: up to "
+            f"{1 - row['users_accuracy']['limit']:.0%} of it may still be wrong (95 %; Clopper and Pearson 1934)."
+            for row in facts["classes"] if row["users_accuracy"]["value"] == 1]
     missed = [row["name"] for row in facts["classes"] if row["producers_accuracy"]["value"] == 1]
     if missed:
-        told.append(f"No place of {', '.join(missed)} was found in another class of the map, so the interval of its producer's accuracy has none. "
-                    "What a large class hides of a small one is easily not drawn: the area may be larger than its interval says.")
+        told.append(f"No place of {', '.join(missed)} was found in another class of the map, so its producer's accuracy has no "
+                    "interval. What a large class hides of a small one is easily not drawn: the area may be larger than its interval says.")
+    counts, names = found.places.counts(len(found.classes)), [row.name for row in found.classes]
+    for axis, words in enumerate((
+            "Of places that the map calls {}, fewer than {} are wrong, so the interval of its user's accuracy is too narrow. More places of it tell "
+            "more.",
+            "Of places that are really {}, fewer than {} were found in another class of the map, so the intervals of its area and its producer's "
+            "accuracy are too narrow. More places in the large classes tell more.")):
+        few = [f"{name} ({count})" for name, count in zip(names, (counts.sum(axis) - counts.diagonal()).tolist()) if 0 < count < FEW_ERRORS]
+        if few:
+            told.append(words.format(", ".join(few), FEW_ERRORS))
     return told
 
 
@@ -112,10 +127,9 @@ def _method(found: Assessment) -> list[str]:
         told.append("A polygon counts as one unit, with the area of each class of the map in it (ratio estimator). Its pixels are alike, and counted "
                     "one by one they would make the intervals several times too narrow.")
     elif found.reference.polygons:
-        told.append("Of each polygon one pixel counts, drawn by chance: its pixels are alike, and counted one by one they would make the intervals "
-                    "several times too narrow.")
-    return [*told, "The reference is taken for the truth. Where its places were looked at on images, or were set down a pixel aside, the map is "
-                   "better than these figures; where its makers saw the map, worse."]
+        told.append("Of each polygon one pixel counts, drawn by chance, by the area of the polygon: its pixels are alike, and counted one by one "
+                    "they would make the intervals several times too narrow.")
+    return told
 
 
 def _picture(found: Assessment) -> np.ndarray:
@@ -141,8 +155,10 @@ def _hectares(value: float) -> str:
 
 
 def _with(figure: dict[str, float | None], written: str = ".3f") -> str:
-    """A figure and half of its interval, written alike."""
-    value, half = figure["value"], figure["half_width"]
+    """A figure and half of its interval, written alike; no interval of no width, but the limit where there is one."""
+    value, half, limit = figure["value"], figure["half_width"], figure.get("limit")
     if value is None:
         return "–"
-    return format(value, written) + ("" if half is None else f" ± {format(half, written)}")
+    if limit is not None:
+        return f"{format(value, written)} (at {'least' if limit < value else 'most'} {format(limit, written)})"
+    return format(value, written) + (f" ± {format(half, written)}" if half else "")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import geopandas
@@ -18,15 +19,17 @@ from ..cards import ClassInfo
 from ..datasets.labels import Drawing
 from ..looks.category_style import Category, categorized, color_option
 from ..looks.forms import DAY, HIDDEN, form, value_list
+from ..mapping.map_survey import PIECE, ClassMap, Survey, survey
 from ..measures.areas import Z, allocate, sample_size
 from ..rasters.grid import blocks
 from ..rasters.vector import write_layer
 from .designs import FEWEST, M2_PER_HA
 from .ground import MODEL, Learned, unknown_ground
-from .reference import CLASS_FIELD, DATE_FIELD, MAP_FIELD, SIZE_FIELD, STRATUM_FIELD
-from .survey import PIECE, ClassMap, Survey, survey
+from .reference import CLASS_FIELD, DATE_FIELD, LEGEND_FIELD, MAP_FIELD, SIZE_FIELD, STRATUM_FIELD
 
 LAYER = "assessment_sample"
+#: Half widths whose numbers of places are told beside the one that is wanted.
+HALF_WIDTHS = (0.02, 0.03, 0.05, 0.1)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Wanted:
         seed: of the draw.
     """
 
-    half_width: float = 0.02
+    half_width: float = 0.05
     accuracy: float = 0.85
     accuracies: dict[str, float] = field(default_factory=dict)
     least: int = 50
@@ -74,7 +77,14 @@ def draw_sample(mapped: ClassMap, wanted: Wanted, learned: Learned, output: str,
     if len(shown) < FEWEST:
         raise DataError(f"{mapped.path} shows one class only, “{seen.classes[shown[0]].name}”, so nothing can be confused. Choose another map.")
     accuracies, shares = _expected(seen, wanted, mapped.path)[shown], (seen.areas / seen.areas.sum())[shown]
-    counts, reached = _counts(wanted, shares.tolist(), accuracies.tolist(), seen.pixels[shown].tolist())
+    classes_of_map = shares.tolist(), accuracies.tolist(), seen.pixels[shown].tolist()
+    counts, reached = _counts(wanted, *classes_of_map)
+    _tell_otherwise(wanted, counts, reached, progress)
+    if not wanted.count:
+        others = {half: sum(_counts(replace(wanted, half_width=half), *classes_of_map)[0]) for half in HALF_WIDTHS if half != wanted.half_width}
+        progress.message(f"{sum(counts)} places are to be labelled for ± {reached:.3g} in the overall accuracy, if the classes are as accurate as "
+                         f"expected. “Half width of the interval” decides: "
+                         f"{listed(f'{half:g} takes {count}' for half, count in others.items())}.")
     classes = [seen.classes[position] for position in shown]
     rows, cols, strata = _drawn(mapped, classes, counts, ground, np.random.default_rng(wanted.seed), progress.part(0.4, 0.95))
     _write(output, mapped, seen, (rows, cols, shown[strata]), progress)
@@ -96,6 +106,17 @@ def _counts(wanted: Wanted, shares: list[float], accuracies: list[float], pixels
         if wanted.count or reached <= wanted.half_width or sum(counts) == sum(pixels):
             return counts, reached
         total = math.ceil(total * max(1.001, (reached / wanted.half_width)**2))
+
+
+def _tell_otherwise(wanted: Wanted, counts: Sequence[int], reached: float, progress: Progress) -> None:
+    """Says why a sample is not as it was asked for."""
+    total = sum(counts)
+    if wanted.count and total > wanted.count + len(counts):  # rounding takes one a class
+        progress.message(f"“Places in all” is {wanted.count}, and {total} are drawn, because each of {len(counts)} classes gets {wanted.least}. "
+                         "Choose a smaller number in “Places of a rare class” for fewer.", level="warning")
+    if (wanted.count or 0) > total + len(counts) or (not wanted.count and reached > wanted.half_width):
+        progress.message(f"The map has too few pixels for what is asked: {total} places are drawn, and the interval is ± {reached:.3g}.",
+                         level="warning")
 
 
 def _expected(seen: Survey, wanted: Wanted, path: str) -> np.ndarray:
@@ -124,7 +145,9 @@ def _drawn(mapped: ClassMap, classes: Sequence[ClassInfo], counts: Sequence[int]
         values, valid = mapped.read(piece)
         if ground is not None:
             valid &= ground.read(piece, 0) == 0
-        keys = rng.exponential(size=values.shape) / mapped.pixel_areas[piece.row:piece.row + piece.height, None]
+        ground_m2 = mapped.pixel_areas.of(piece)
+        valid &= ground_m2 > 0  # beyond a pole nobody can look
+        keys = rng.exponential(size=values.shape) / np.where(ground_m2 > 0, ground_m2, 1)
         here = set(np.unique(values[valid]).tolist())
         for number, (row, count) in enumerate(zip(classes, counts)):
             if row.value not in here:
@@ -145,7 +168,8 @@ def _write(path: str, mapped: ClassMap, seen: Survey, drawn: tuple[np.ndarray, n
     table = geopandas.GeoDataFrame({
         "id": np.arange(1, count + 1), CLASS_FIELD: pandas.array([None] * count, "Int32"), DATE_FIELD: np.full(count, np.datetime64("NaT", "ms")),
         "note": np.full(count, None, object), STRATUM_FIELD: np.array([row.value for row in seen.classes])[strata],
-        SIZE_FIELD: (seen.areas / M2_PER_HA)[strata], MAP_FIELD: np.full(count, seen.id, object)},
+        SIZE_FIELD: (seen.areas / M2_PER_HA)[strata], MAP_FIELD: np.full(count, seen.id, object),
+        LEGEND_FIELD: np.full(count, json.dumps({str(row.value): row.name for row in seen.classes}, ensure_ascii=False), object)},
         geometry=shapely.points(c + a * (cols + 0.5), f + e * (rows + 0.5)), crs=mapped.grid.crs)
     progress.at(0.95, "Writing the places")
     write_layer(path, LAYER, table, _style(seen.classes), progress)
@@ -157,5 +181,5 @@ def _style(classes: Sequence[ClassInfo]) -> str:
     rows = [Category(row.value, row.name, {**look, "color": color_option(row.color), "outline_color": color_option("#ffffff")}) for row in classes]
     rows.append(Category("", "to be labelled", {**look, "color": color_option("#ffffff", 0), "outline_color": color_option("#ff00ff")}))
     widgets = {CLASS_FIELD: value_list([(row.value, row.name) for row in classes]), DATE_FIELD: DAY, STRATUM_FIELD: HIDDEN, SIZE_FIELD: HIDDEN,
-               MAP_FIELD: HIDDEN}
-    return categorized(CLASS_FIELD, "marker", rows, "Symbology|Fields|Forms", form(widgets))
+               MAP_FIELD: HIDDEN, LEGEND_FIELD: HIDDEN}
+    return categorized(CLASS_FIELD, "marker", rows, "Symbology|Fields|Forms", form(widgets, ("id",)))

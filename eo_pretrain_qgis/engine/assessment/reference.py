@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,12 +16,17 @@ from ...progress import SILENT, Progress
 from ...tables import shortened
 from ..cards import ClassInfo
 from ..datasets.legend import class_key
-from ..rasters.dates import day_in
+from ..mapping.map_survey import ClassMap
+from ..rasters.dates import day_of
 from ..rasters.vector import VectorLayer, on_grid, repaired
-from .survey import ClassMap
+from ..records import parse_json
 
 #: Fields of a sample that “Draw an assessment sample” has drawn: class to be given and day it was seen, stratum and its area, and the map.
 CLASS_FIELD, DATE_FIELD, STRATUM_FIELD, SIZE_FIELD, MAP_FIELD = "class", "date", "stratum", "stratum_ha", "map_id"
+#: What the values of the first mean: those of another map may mean something else there.
+LEGEND_FIELD = "legend"
+#: No stratum is larger than this, in any unit: the earth has 5.1e14 m².
+LARGEST_AREA = 1e18
 POINTS, POLYGONS = ("Point", "MultiPoint"), ("Polygon", "MultiPolygon")
 
 
@@ -100,7 +106,8 @@ def open_reference(source: dict, fields: Fields, mapped: ClassMap, progress: Pro
     if not told.truth:
         raise DataError(f"Nothing says which field of {layer.path} holds the class; it has {', '.join(layer.fields) or 'none'}. Choose one in “Class "
                         "field”.")
-    wanted = [name for name in (told.truth, told.seen, told.cluster, told.stratum, told.size, MAP_FIELD if own else "") if name]
+    drawn = (MAP_FIELD, _there(layer, LEGEND_FIELD)) if own else ()
+    wanted = [name for name in (told.truth, told.seen, told.cluster, told.stratum, told.size, *drawn) if name]
     features = layer.read(list(dict.fromkeys(wanted)))
     return reference_of(features, told, mapped, (layer.path, source.get("name") or layer.name), progress)
 
@@ -118,6 +125,8 @@ def reference_of(features: geopandas.GeoDataFrame, fields: Fields, mapped: Class
         progress.message(f"{(~known).sum()} of {len(known)} features of {path} have no class in the field “{fields.truth}” and are left out.",
                          level="warning")
     features, keys = features[known], keys[known]
+    if fields.truth == CLASS_FIELD and LEGEND_FIELD in features:
+        keys = _names(keys, features[LEGEND_FIELD], path)
     kinds = set(features.geom_type)
     polygons = kinds <= set(POLYGONS)
     if not polygons and not kinds <= set(POINTS):
@@ -126,7 +135,7 @@ def reference_of(features: geopandas.GeoDataFrame, fields: Fields, mapped: Class
     if not polygons:
         shapes, owners = shapely.get_parts(shapes, return_index=True)
     units = owners if not fields.cluster else pandas.factorize(_texts(features, fields.cluster, path)[owners])[0]
-    seen = [_day(value) for value in features[fields.seen]] if fields.seen else [None] * len(features)
+    seen = _days(features, fields.seen, path, progress) if fields.seen else [None] * len(features)
     strata = _texts(features, fields.stratum, path)[owners] if fields.stratum else None
     sizes = _sizes(features, fields.size, path)[owners] if fields.size else None
     ids = {class_key(value) or "" for value in features[MAP_FIELD]} if MAP_FIELD in features else {""}
@@ -164,6 +173,48 @@ def truths(reference: Reference, classes: tuple[ClassInfo, ...], mapped: ClassMa
     return found, classes
 
 
+def first_of_each(shapes: np.ndarray, keys: np.ndarray, path: str, progress: Progress = SILENT) -> np.ndarray:
+    """Which places lie where none before them does, bool (n,): a place that is there twice is known once.
+
+    Args:
+        shapes: points or polygons (n,).
+        keys: class of each (n,).
+        path: of the layer, for messages.
+        progress: told how many lie on another one.
+
+    Raises:
+        DataError: places that lie on one spot with different classes.
+    """
+    spots = pandas.factorize(shapely.to_wkb(shapely.normalize(shapes)))[0]
+    first = np.unique(spots, return_index=True)[1][spots]
+    wrong = np.flatnonzero(keys[first] != keys)
+    if len(wrong):
+        place = shapely.get_coordinates(shapely.centroid(shapes[wrong[0]]))[0]
+        raise DataError(f"{len(wrong)} of {len(first)} places of {path} lie exactly on another one and have another class, such as "
+                        f"“{shortened(keys[first[wrong[0]]])}” and “{shortened(keys[wrong[0]])}” at ({place[0]:.9g}, {place[1]:.9g}). Correct one of "
+                        "each, or filter the layer to one of them, such as those of one year.")
+    kept = first == np.arange(len(first))
+    if not kept.all():
+        progress.message(f"{(~kept).sum()} of {len(kept)} places of {path} lie exactly on another one and have the same class; each counts once.",
+                         level="warning")
+    return kept
+
+
+def _names(keys: np.ndarray, legends: Iterable[object], path: str) -> np.ndarray:
+    """Names of the classes that were given by the values of the map that a sample was drawn from; what is no such value is left as it is.
+
+    Raises:
+        DataError: a legend that is not as it was written.
+    """
+    found = {}
+    for text in {str(legend) for legend in legends if class_key(legend) is not None}:
+        legend = parse_json(text, f"The field “{LEGEND_FIELD}” of {path}", DataError, "Draw the sample again.")
+        if not isinstance(legend, dict) or not all(isinstance(name, str) for name in legend.values()):
+            raise DataError(f"The field “{LEGEND_FIELD}” of {path} does not say what the classes are called. Draw the sample again.")
+        found[text] = legend
+    return np.array([found.get(str(legend), {}).get(key, key) for key, legend in zip(keys, legends, strict=True)], object)
+
+
 def _called(row: ClassInfo) -> str:
     return f"{row.value} {row.name}" if row.name != str(row.value) else row.name
 
@@ -182,11 +233,21 @@ def _texts(features: geopandas.GeoDataFrame, field: str, path: str) -> np.ndarra
 
 def _sizes(features: geopandas.GeoDataFrame, field: str, path: str) -> np.ndarray:
     sizes = pandas.to_numeric(features[field], errors="coerce").to_numpy(float)
-    if not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise DataError(f"The field “{field}” of {path} must hold the area of each place's stratum, and {(~(sizes > 0)).sum()} of {len(sizes)} "
-                        "places have no number above 0 there. Fill it in, or choose another field.")
+    known = (sizes > 0) & (sizes < LARGEST_AREA)
+    if not known.all():
+        raise DataError(f"The field “{field}” of {path} must hold the area of each place's stratum, and {(~known).sum()} of {len(sizes)} places have "
+                        f"no number above 0 and below {LARGEST_AREA:g} there. Fill it in, or choose another field.")
     return sizes
 
 
-def _day(value: object) -> date | None:
-    return day_in(str(value)) if class_key(value) is not None else None
+def _days(features: geopandas.GeoDataFrame, field: str, path: str, progress: Progress) -> list[date | None]:
+    """The day in each value of a field; None where it is empty."""
+    values = [class_key(value) for value in features[field]]
+    days = [day_of(value) if value is not None else None for value in values]
+    odd = [value for value, day in zip(values, days) if value is not None and day is None]
+    if odd:
+        told = f"{len(odd)} of {len(values)} values of the field “{field}” of {path} are no days, such as “{shortened(odd[0])}”"
+        if not any(days):
+            raise DataError(f"{told}. Write them as 2020-06-30, or choose another “Date field”.")
+        progress.message(f"{told}; of these places no day is known.", level="warning")
+    return days

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from ...progress import SILENT, Progress
 from ..measures.accuracy import confusion, scores
 from ..measures.linear_probe import STRENGTHS, LinearProbe
-from ..waiting import PythonCall, patiently
+from ..waiting import in_background
 from .graph import linear_graph, tree_graph
 from .samples import LEARNED, Rows
 
@@ -27,6 +27,8 @@ from .samples import LEARNED, Rows
 ENOUGH = 2_000
 #: Rounds of boosting, and the penalty on the values of leaves, that of XGBoost: without one, classes of a few pixels pull all others along.
 TREES, PENALTY = 60, 1.0
+#: Rows that a leaf of a tree holds at least, scikit-learn's default: fewer than twice as many cannot be divided.
+LEAF = 20
 Fitted = TypeVar("Fitted")
 #: Of `joint_regression`: deviations that features are brought to, beside statistics with 1; and rows that these are tried on.
 SHARES, TRIED_ROWS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0), 5_000
@@ -92,7 +94,7 @@ class Boosting:
             progress.at(number / len(columns), "Boosting on the statistics")
             alone = len(np.unique(labels)) == 1
             model = DummyClassifier() if alone else HistGradientBoostingClassifier(
-                max_iter=TREES, l2_regularization=PENALTY, early_stopping=False, random_state=seed)
+                max_iter=TREES, l2_regularization=PENALTY, min_samples_leaf=LEAF, early_stopping=False, random_state=seed)
             with threadpool_limits(1):
                 models.append(model.fit(rows.features, labels))
         return cls(tuple(models), rows.features.shape[1], classes, several)
@@ -163,5 +165,4 @@ CLASSIFIERS: dict[str, Callable[..., Classifier]] = {"statistics": Regression.fi
 
 def fit(kind: Callable[..., Fitted], rows: Rows, classes: int, seed: int, progress: Progress, told: Progress = SILENT) -> Fitted:
     """What `Regression.fit` or `Boosting.fit` gives; `progress` hears twice a second that it goes on, `told` what there is to say of it."""
-    call: PythonCall[Fitted] = PythonCall(lambda: kind(rows, classes, seed, told))
-    return patiently(call, call.stop, progress, 0, "Learning from the statistics")
+    return in_background(lambda: kind(rows, classes, seed, told), progress, 0, "Learning from the statistics")

@@ -149,19 +149,24 @@ def series_graph(classifier: onnx.ModelProto, whitening: Whitening, season: Sequ
         days: name of the input float32 (n, date): days of the dates, below 0 of those that do not count.
     """
     graph, classes = Graph(), classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    known = brought_to_days(graph, whitening, season, values, days)
+    _add(graph, classifier)
+    graph.nodes[-1].output[0] = "every"
+    some = graph("ReduceMax", graph("Cast", known, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
+    graph("Where", graph("Greater", some, graph.constant(0.0)), "every", graph.constant(np.nan), name=PROBABILITIES)
+    return graph.model((values, ["n", "date", len(whitening.mean)]), (days, ["n", "date"]), (PROBABILITIES, ["n", classes]))
+
+
+def brought_to_days(graph: Graph, whitening: Whitening, season: Sequence[float], values: str, days: str) -> str:
+    """`series.brought` of series as `ROWS`, see `series_graph`; gives which dates count, bool (n, date)."""
     bands, second, last = len(whitening.mean), graph.constant([1], np.int64), graph.constant([2], np.int64)
-    zero = graph.constant(0.0)
-    known = graph("GreaterOrEqual", days, zero)
+    known = graph("GreaterOrEqual", days, graph.constant(0.0))
     centred = graph("Sub", graph("Where", graph("Unsqueeze", known, last), values, graph.constant(whitening.mean)), graph.constant(whitening.mean))
     white = graph("MatMul", centred, graph.constant((whitening.matrix / whitening.deviation).T))
     white = graph("Asinh", white) if whitening.bent else white
     shares = _season_shares(graph, season, graph("Unsqueeze", days, second), graph("Unsqueeze", known, second))
     graph("Reshape", graph("MatMul", shares, white), graph.constant([-1, len(season) * bands], np.int64), name=ROWS)
-    _add(graph, classifier)
-    graph.nodes[-1].output[0] = "every"
-    any_known = graph("Greater", graph("ReduceMax", graph("Cast", known, to=TensorProto.FLOAT), second, keepdims=1), zero)
-    graph("Where", any_known, "every", graph.constant(np.nan), name=PROBABILITIES)
-    return graph.model((values, ["n", "date", bands]), (days, ["n", "date"]), (PROBABILITIES, ["n", classes]))
+    return known
 
 
 def _season_shares(graph: Graph, season: Sequence[float], when: str, known: str) -> str:
@@ -199,8 +204,7 @@ def whitened(graph: Graph, ports: Mapping[str, int], whitening: Whitening, fill:
     image, *others = ports
     known, at = "", 0
     for name, bands in ports.items():
-        other = graph("Not", graph("Equal", name, graph.constant(np.reshape(fill[at:at + bands], (1, -1, 1, 1)))))
-        own = graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
+        own = measured(graph, name, fill[at:at + bands])
         known, at = graph("Mul", known, own) if known else own, at + bands
     image = graph("Concat", image, *others, axis=1) if others else image
     centred = graph("Sub", image, graph.constant(whitening.mean.reshape(1, -1, 1, 1)))
@@ -209,6 +213,12 @@ def whitened(graph: Graph, ports: Mapping[str, int], whitening: Whitening, fill:
     if whitening.bent:
         white = _quick_asinh(graph, white) if quick else graph("Asinh", white)
     return graph("Mul", white, known), known
+
+
+def measured(graph: Graph, image: str, fill: Sequence[float]) -> str:
+    """1 where an image (n, band, y, x) does not hold the fill in every band, else 0 (n, 1, y, x)."""
+    other = graph("Not", graph("Equal", image, graph.constant(np.reshape(fill, (1, -1, 1, 1)))))
+    return graph("ReduceMax", graph("Cast", other, to=TensorProto.FLOAT), graph.constant([1], np.int64), keepdims=1)
 
 
 def _quick_asinh(graph: Graph, values: str) -> str:

@@ -78,6 +78,27 @@ def measure_whitening(dataset: Dataset, what: Input, tiles: np.ndarray, progress
     return Whitening.of(values, [band.unit for band in what.bands], what.slopes, what.angle or 0)
 
 
+def mapped_values(dataset: Dataset, what: Input, tiles: np.ndarray, progress: Progress = SILENT) -> np.ndarray:
+    """The values (n, band) of at most 200,000 places as a map run keeps them, see `mapping.inference.Part`, spread evenly over some tiles: of pixels
+    their own, of whole samples the means over what was measured, of series those over the dates that count.
+    """
+    looked = even_sample(tiles, max(1, min(MEASURED, LOOKED_AT // dataset.tile_size**2)))
+    quota, found = max(1, MEASURED // max(len(looked), 1)), [np.zeros((0, len(what.bands)), np.float32)]
+    for number, (_, images, valid) in enumerate(_read(dataset, what, looked)):
+        progress.at(min(0.99, number * len(images) / max(len(looked), 1)), "Measuring the range of the training values")
+        known: Any = valid >= 0 if what.dated else valid  # (n, date, …) or (n, y, x)
+        if not what.dated and dataset.kind.pixelwise:
+            values = images
+        else:
+            over = (1,) if what.dated else (2, 3)
+            counted = np.expand_dims(known, 2 if what.dated else 1)
+            values = np.where(counted, images, 0).sum(over) / np.maximum(counted.sum(over), 1)
+            known = known.any(over if what.dated else (1, 2))
+        rows = np.moveaxis(values, 1, -1).reshape(len(images), -1, len(what.bands))
+        found += [row[even_sample(np.flatnonzero(there), quota)] for row, there in zip(rows, known.reshape(len(images), -1))]
+    return np.concatenate(found)
+
+
 def pixel_rows(dataset: Dataset, what: Input, whitening: Whitening, tiles: np.ndarray, seed: int, progress: Progress = SILENT) -> Rows:
     """At most 20,000 labelled pixels drawn evenly over the tiles, and more of the classes these show too few of.
 

@@ -25,6 +25,7 @@ from ...progress import SILENT, Progress
 from ..rasters.dates import WRITTEN_ONLY
 from ..rasters.grid import Grid, Window, blocks, hull, read_round
 from ..rasters.raster import Scene
+from ..rasters.sensors import Called
 from .building import describe_sensor, open_scenes
 from .dataset import SensorInfo
 
@@ -35,6 +36,8 @@ PIECE, SOURCE_PIXELS = 1024, 4096**2
 TOLERANCE = 0.01
 #: Source pixels read beyond a piece, in pixels of the coarser of both grids: the reach of the kernels, and one for rounding.
 MARGIN = 3
+#: What messages call the parameters of images of a second sensor.
+SECOND = Called("", "“Bands of the second sensor” (second_bands)", "“Second sensor” (second_preset)")
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def partner_scenes(scenes: list[Scene], preset: str, second: SecondImages, folde
         return {}, []
     others = open_scenes(images, second.arrangement, progress=progress)
     name = sensor_names(preset, second.preset)[1]
-    sensor = replace(describe_sensor(others, second.preset, second.bands, progress), name=name)
+    sensor = replace(describe_sensor(others, second.preset, second.bands, progress, called=SECOND), name=name)
     sources = [images] if second.arrangement == "bands" else [[image] for image in images]
     chosen, facts = [], []
     written = [scene.path for scene in (*scenes, *others) if scene.date and not scene.acquired]

@@ -17,28 +17,25 @@ import rasterio
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
-from ..even_sample import even_sample
 from ..rasters.embeddings import refuse_other_version
-from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, warn_of_level
-from ..rasters.plausibility import Brightness, brightness, unlike
+from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, simulated_of, warn_of_level
+from ..rasters.plausibility import brightness, unlike
 from ..rasters.raster import Scene
-from ..rasters.sensors import PRESETS, Band, name_bands
+from ..rasters.sensors import FIRST, PRESETS, Band, Called, name_bands, warn_of_generic
 from ..scheduling import HEARTBEAT_SECONDS, in_order
+from .clear_scenes import ClearScene
 from .cutting import Cut, Cutter, Cutting, Labels, Piece
 from .dataset import IGNORE, Dataset, SensorInfo
+from .likeness import RESOLUTION_TOLERANCE, brightness_of, sensor_to_join
 from .shards import ShardWriter
 from .splitting.by_place import Split, SplitPlan
 from .splitting.division import divide
 
 #: Blocks GDAL keeps while tiles are cut [byte]; left to itself it takes a twentieth of all memory.
 CACHE_BYTES = 32 * 2**20
-#: Resolutions that differ by more than this share deserve a warning.
-RESOLUTION_TOLERANCE = 0.05
-#: Tiles of a dataset with which the images added to it are compared.
-LOOKED_AT = 40
 
 
-def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT) -> list[Scene]:
+def open_scenes(images: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT, finer: int = 1) -> list[Scene]:
     """Opens images as scenes of one sensor.
 
     Args:
@@ -46,18 +43,21 @@ def open_scenes(images: list[dict], arrangement: str, nodata: float | None = Non
         arrangement: "scenes", each image is one, or "bands", together they are the bands of one.
         nodata: declared nodata value.
         progress: told when the resolutions differ.
+        finer: see `Scene.finer`.
 
     Raises:
         DataError: naming two files whose bands or grids do not go together.
     """
+    scenes = [Scene.open(images, nodata)] if arrangement == "bands" else [Scene.open([image], nodata) for image in images]
+    for scene in scenes:
+        scene.finer = finer
     if arrangement == "bands":
-        return [Scene.open(images, nodata)]
-    scenes = [Scene.open([image], nodata) for image in images]
+        return scenes
     first = scenes[0]
     for scene in scenes:
         if len(scene.band_names) != len(first.band_names):
             raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. "
-                            "Choose images with the same bands, or say that the images are the “bands” of one scene.")
+                            "Choose images of one sensor with the same bands, or say that the images are the “bands” of one scene.")
         sizes = zip(scene.grid.metres_per_pixel(), first.grid.metres_per_pixel(), strict=True)
         apart = max(abs(own / other - 1) for own, other in sizes)
         if apart > RESOLUTION_TOLERANCE:
@@ -68,7 +68,7 @@ def open_scenes(images: list[dict], arrangement: str, nodata: float | None = Non
 
 
 def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = None, progress: Progress = SILENT,
-                    like: Dataset | None = None) -> SensorInfo:
+                    like: Dataset | None = None, called: Called = FIRST) -> SensorInfo:
     """Says what the bands of the scenes are and which value stands for "nothing measured" in the dataset.
 
     Args:
@@ -77,26 +77,30 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         bands_text: names of the bands in order; empty takes those of the files.
         progress: told what the files say otherwise than the sensor.
         like: a dataset to which the scenes will be added.
+        called: what messages call their parameters.
 
     Raises:
         DataError: when the scenes differ in their bands, or the bands do not fit the preset.
     """
     first = scenes[0]
     first.stored_as(preset)
-    bands = name_bands(preset, first.band_names, bands_text or "", progress, first.path)
-    kept = like.sensor_named() if like else None
+    bands = name_bands(preset, first.band_names, bands_text or "", progress, replace(called, image=first.path))
+    warn_of_generic(preset, [band.name for band in bands], progress, replace(called, image=first.path))
+    kept = sensor_to_join(like, first.path, bands) if like else None
+    for scene in scenes if kept else ():
+        scene.finer = kept.finer or 1  # type: ignore[union-attr]
     dtype = np.dtype(kept.dtype if kept else "float32" if np.dtype(first.dtype).kind == "f" else first.dtype)
     where = str(like.folder) if like else first.path
-    changed, usual = [], _brightness(like) if like else None
+    changed, usual = [], brightness_of(like) if like else None
     for number, scene in enumerate(scenes):
         progress.at(0, f"Looking at {scene.name}")
         scene.stored_as(preset)
         heard = progress if scene.band_names != first.band_names else SILENT
-        named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "", heard, scene.path)
+        named = bands if scene is first else name_bands(preset, scene.band_names, bands_text or "", heard, replace(called, image=scene.path))
         refuse_other_version([band.name for band in named], scene.path, [band.name for band in bands], first.path)
         if [band.name for band in named] != [band.name for band in bands]:
             raise DataError(f"{first.path} has the bands {_names(bands)}, but {scene.path} has {_names(named)}. Choose images of one "
-                            "sensor, or name the bands in “Bands”.")
+                            f"sensor, or name the bands in {called.bands}.")
         refuse_other_maker(scene, preset)
         refuse_other_baseline(first, scene, named)
         warn_of_level(scene, preset, progress)
@@ -104,8 +108,8 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         if number == 0:
             bands = list(kept.bands) if kept and [band.name for band in kept.bands] == [band.name for band in own] else own
         if np.dtype(scene.dtype).kind != dtype.kind and any(band.unit == "unknown" for band in own):
-            raise DataError(f"{where} holds {dtype.name} values and {scene.path} {scene.dtype}. Convert one to the type of the other, or choose the "
-                            "sensor that says what they mean.")
+            raise DataError(f"{where} holds {dtype.name} values and {scene.path} {scene.dtype}, so they may be of two sensors. Choose images of one "
+                            f"sensor. If they are, name it in {called.sensor}, so that their values can be brought to one meaning.")
         converted = conversion(scene, own, where, bands, dtype.name)
         if converted:
             check_held(scene, converted, progress)
@@ -114,22 +118,14 @@ def describe_sensor(scenes: list[Scene], preset: str, bands_text: str | None = N
         if like or len(scenes) > 1:
             bright = brightness(scene, bands)
             usual = usual if like or number else bright
-            warning = unlike(usual, bright)
-            if warning:
+            if warning := unlike(usual, bright):
                 progress.message(warning, level="warning")
         scene.close()
     if changed:
         progress.message(f"{len(changed)} of {len(scenes)} images store their values in another way than {where}; they are brought to its scale "
                          f"and offset: {listed(changed)}.")
-    return SensorInfo("image", preset, dtype.name, None if dtype.kind == "f" else _fill(first, preset, dtype), tuple(bands))
-
-
-def _brightness(dataset: Dataset) -> Brightness | None:
-    """That of some tiles of a dataset."""
-    info = dataset.sensor_named()
-    images = dataset.images(even_sample(np.arange(len(dataset)), LOOKED_AT), info.name)
-    return Brightness.of(str(dataset.folder), info.dtype, np.moveaxis(images, -1 if images.ndim == 3 else -3, 0)[:, info.valid(images)],
-                         info.bands)
+    fill, finer = None if dtype.kind == "f" else _fill(first, preset, dtype), first.finer if first.finer > 1 else None
+    return SensorInfo("image", preset, dtype.name, fill, tuple(bands), finer)
 
 
 @dataclass(frozen=True)
@@ -208,7 +204,7 @@ def build_dataset(folder: Path, images: Imagery, labels: Labels | None, cutting:
         scene.close()
     table, shards = cut_all(folder, cutter, pieces, progress.part(0, 0.7))
     table.check(scenes, cutting, [row.name for row in cutter.classes])
-    progress.message(table.text(sum(len(piece.windows) for piece in pieces)))
+    progress.message(table.text(sum(len(piece.windows) for piece in pieces), cutting.tile_size))
     with Checksums() as checksums:
         description = _description(groups, sensors, labels, cutting, checksums, {
             "task": about.task, "name": about.name, "classes": list(cutter.classes), "shards": shards, "theme": about.theme,
@@ -264,6 +260,7 @@ class _Table(Cut):
         self.too_few_valid += cut.too_few_valid
         self.too_few_labelled += cut.too_few_labelled
         self.left_out += cut.left_out
+        self.hidden += cut.hidden
         self.any_valid |= cut.any_valid
 
     def check(self, scenes: list[Scene], cutting: Cutting, names: list[str]) -> None:
@@ -276,7 +273,8 @@ class _Table(Cut):
                                 "Check that the labels do not cover the whole image, or choose a larger image or extent.")
             return
         if not self.any_valid and not self.too_few_labelled:
-            raise DataError(f"{scenes[0].path} holds no valid pixel; all are nodata. Check the nodata value of the layer, or choose "
+            what = "all are nodata, or under clouds by their mask" if self.hidden else "all are nodata"
+            raise DataError(f"{scenes[0].path} holds no valid pixel; {what}. Check the nodata value of the layer, or choose "
                             "another image or extent.")
         if self.left_out:
             raise DataError(f"All of the {self.left_out} tiles with enough valid and labelled pixels were judged unfit and left out. "
@@ -287,10 +285,11 @@ class _Table(Cut):
                         f"{self.too_few_valid} have too few valid and {self.too_few_labelled} too few labelled ones. "
                         "Lower these shares, or choose a smaller tile.")
 
-    def text(self, total: int) -> str:
+    def text(self, total: int, tile_size: int) -> str:
         unfit = f", {self.left_out} were judged unfit" if self.left_out else ""
+        hidden = f" Clouds and their shadows hide {self.hidden / (total * tile_size**2):.1%} of the pixels of all {total}." if self.hidden else ""
         return (f"{len(self.rows)} of {total} tiles kept; {self.too_few_valid} have too few valid pixels, "
-                f"{self.too_few_labelled} too few labelled ones{unfit}.")
+                f"{self.too_few_labelled} too few labelled ones{unfit}.{hidden}")
 
     def frame(self, scenes: list[Scene]) -> geopandas.GeoDataFrame:
         return geopandas.GeoDataFrame(self.rows, geometry=self.shapes, crs=scenes[0].grid.crs)
@@ -312,10 +311,15 @@ def scene_facts(group: list[Scene], sensors: list[SensorInfo], progress: Progres
     grid, files = scene.grid, [raster.path for raster in scene.rasters]
     own = {"name": scene.name, "path": scene.path, "files": files, "crs": grid.crs, "transform": list(grid.transform),
            "width": grid.width, "height": grid.height, "date": scene.date,
-           "checksum": checksum_of(files) if checksum_of else checksum(files, progress)}
+           "checksum": checksum_of(files) if checksum_of else checksum(files, progress), **simulated_of(group)}
+    days = sorted({raster.acquired for raster in scene.rasters} - {""})
+    if len(days) > 1:
+        own["dates"] = days
+    if isinstance(scene, ClearScene):
+        own["mask"] = ", ".join(mask.raster.path for mask in scene.masks)
     if others:
         own["partners"] = {sensor.name: {key: value for key, value in scene_facts([other], [], progress, checksum_of).items()
-                                         if key in ("name", "path", "files", "date", "checksum")}
+                                         if key in ("name", "path", "files", "date", "dates", "checksum")}
                            for sensor, other in zip(sensors[1:], others, strict=True)}
     scene.close()
     return own

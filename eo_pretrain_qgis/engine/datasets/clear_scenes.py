@@ -6,17 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...errors import DataError
-from ...progress import SILENT, Progress
-from ..rasters.clouds import CLOUD, SHADOW, CloudMask, open_mask
+from ..rasters.clouds import CLOUD, SHADOW, CloudMask
 from ..rasters.grid import Window
 from ..rasters.raster import Scene
-from .alignment import days_between, overlap
 
-#: A mask that covers less than this leaves ground of which nothing is known.
-WHOLE = 0.99
-#: A mask that covers less of its scene belongs to another.
-MASK_COVERS = 0.5
+#: Column of tiles.gpkg: share of the pixels of a tile that were measured and lie under cloud or shadow.
+CLOUDED = "clouded"
 
 
 class ClearScene(Scene):
@@ -24,59 +19,40 @@ class ClearScene(Scene):
 
     Args:
         scene: the scene.
-        mask: of its clouds, on any grid.
+        masks: of its clouds, on any grid; of a scene of several dates one for each. What one of them hides is hidden.
     """
 
-    def __init__(self, scene: Scene, mask: CloudMask) -> None:
+    def __init__(self, scene: Scene, masks: Sequence[CloudMask]) -> None:
         super().__init__(scene.rasters)
-        self.empty, self.conversion = scene.empty, scene.conversion
-        self.mask = mask
+        self.empty, self.conversion, self.finer = scene.empty, scene.conversion, scene.finer
+        self.masks = masks
 
     def close(self) -> None:
         """Closes all files."""
         super().close()
-        self.mask.close()
+        for mask in self.masks:
+            mask.close()
 
     def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Values (band, y, x) and valid pixels (y, x), as `Raster.read`."""
-        values, valid = super().read(window, bands)
-        flags = self.mask.read(self.grid, window)
-        return values, valid & (flags != CLOUD) & (flags != SHADOW)
+        values, measured, hidden = self.read_hidden(window, bands)
+        return values, measured & ~hidden
+
+    def read_hidden(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values (band, y, x), which pixels were measured, and which lie under cloud or shadow, both bool (y, x)."""
+        values, measured = super().read(window, bands)
+        hidden = np.zeros_like(measured)
+        for mask in self.masks:
+            flags = mask.read(self.grid, window)
+            hidden |= (flags == CLOUD) | (flags == SHADOW)
+        return values, measured, hidden
 
 
-def clear_scenes(scenes: list[Scene], masks: Sequence[dict], kind: str, progress: Progress = SILENT) -> list[Scene]:
-    """Puts each scene behind the mask of its clouds; without masks they stay as they are.
-
-    Args:
-        scenes: the scenes.
-        masks: raster values of a job, one for each scene, in the same order.
-        kind: of the masks, a key of `cloud_flags.KINDS`.
-        progress: told when a mask is of another day.
-
-    Raises:
-        DataError: a mask does not cover its scene.
+def read_clear(scene: Scene, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Values (band, y, x) and valid pixels (y, x), as `Scene.read`; and which of those that were measured are not valid because cloud or shadow
+    hides them, bool (y, x), None of a scene without masks.
     """
-    if not masks:
-        return scenes
-    check_masks(scenes, masks, kind, progress)
-    return [ClearScene(scene, open_mask(source, kind)) for scene, source in zip(scenes, masks, strict=True)]
-
-
-def check_masks(scenes: list[Scene], masks: Sequence[dict], kind: str, progress: Progress = SILENT) -> None:
-    """Looks whether each mask belongs to its scene.
-
-    Raises:
-        DataError: a mask covers less than half of its scene.
-    """
-    for scene, source in zip(scenes, masks, strict=True):
-        with open_mask(source, kind).raster as mask:
-            covered = overlap(scene.grid, mask.grid)
-            if covered < MASK_COVERS:
-                raise DataError(f"The cloud mask {mask.path} covers {covered:.0%} of {scene.path}. Give one mask for each image, in the order "
-                                "of the images.")
-            if covered < WHOLE:
-                progress.message(f"The cloud mask {mask.path} covers {covered:.0%} of {scene.path}; of the rest nothing is known, and it "
-                                 "counts as clear.", level="warning")
-            if days_between(scene.date, mask.date):
-                progress.message(f"The cloud mask {mask.path} is of {mask.date} and its image {scene.path} of {scene.date}.", level="warning")
-        scene.close()
+    if not isinstance(scene, ClearScene):
+        return (*scene.read(window), None)
+    values, measured, hidden = scene.read_hidden(window)
+    return values, measured & ~hidden, measured & hidden

@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import DataError
 from ..rasters.grid import Grid, Window, tile_windows
 from ..rasters.raster import Scene
+from .clear_scenes import CLOUDED, ClearScene, read_clear
 from .dataset import IGNORE, SensorInfo
 from .footprints import footprint
 from .legend import Legend
@@ -78,7 +79,9 @@ class Piece:
 
 @dataclass
 class Cut:
-    """What a piece gave: samples by name of array, a row and an outline for each, and how many were left out and why."""
+    """What a piece gave: samples by name of array, a row and an outline for each, how many were left out and why, and how many pixels of all tiles,
+    also of these, cloud or shadow hides.
+    """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     rows: list[dict] = field(default_factory=list)
@@ -86,6 +89,7 @@ class Cut:
     too_few_valid: int = 0
     too_few_labelled: int = 0
     left_out: int = 0
+    hidden: int = 0
     any_valid: bool = False
 
 
@@ -173,18 +177,20 @@ class Cutter:
 
     def _cut(self, scenes: list[Scene], labels: Labels | None, windows: tuple[Window, ...]) -> Cut:
         area, grid, result = _around(windows), scenes[0].grid, Cut()
-        images, valid = self._read(scenes, area)
+        images, valid, hidden = self._read(scenes, area)
         inner = [np.s_[..., w.row - area.row:w.row - area.row + w.height, w.col - area.col:w.col - area.col + w.width] for w in windows]
         counts = [np.count_nonzero(valid[part]) for part in inner]
         least = self.cutting.minimum_valid * self.cutting.tile_size**2
         result.any_valid = any(counts)
+        clouded = [int(np.count_nonzero(hidden[part])) for part in inner]
+        result.hidden, has_masks = sum(clouded), any(isinstance(scene, ClearScene) for scene in scenes)
         further: dict[str, np.ndarray] = {}
         drawn = np.full(valid.shape, IGNORE, np.uint8)
         if labels and self.classes and any(count and count >= least for count in counts):
             drawn, *more = (np.where(valid, one.read(grid, area), np.uint8(IGNORE)) for one in (labels, *getattr(labels, "further", ())))
             further = dict(zip(self.further, more, strict=True))
         samples: dict[str, list[np.ndarray]] = {name: [] for name in self.samples}
-        for window, part, count in zip(windows, inner, counts, strict=True):
+        for window, part, count, under in zip(windows, inner, counts, clouded, strict=True):
             if not count or count < least:
                 result.too_few_valid += 1
                 continue
@@ -204,19 +210,22 @@ class Cutter:
             for name, array in own.items():
                 samples[name].append(array)
             result.rows.append({"scene": scenes[0].name, "col": window.col, "row": window.row,
-                                "valid": round(count / self.cutting.tile_size**2, 4), **row})
+                                "valid": round(count / self.cutting.tile_size**2, 4),
+                                **({CLOUDED: round(under / self.cutting.tile_size**2, 4)} if has_masks else {}), **row})
             result.shapes.append(footprint(grid, window, self.crs))
         result.arrays = {name: np.stack(arrays) for name, arrays in samples.items() if arrays}
         return result
 
-    def _read(self, scenes: list[Scene], area: Window) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Images (band, y, x) of every sensor as they are stored, and which pixels count (y, x), see `Cutting`."""
-        images, measured = {}, []
+    def _read(self, scenes: list[Scene], area: Window) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Images (band, y, x) of every sensor as they are stored, which pixels count (y, x), see `Cutting`, and which lie under clouds (y, x)."""
+        images, measured, hidden = {}, [], np.zeros((area.height, area.width), bool)
         for scene, sensor in zip(scenes, self.sensors, strict=True):
-            image, valid = scene.read(area)
+            image, valid, under = read_clear(scene, area)
             images[sensor.name] = filled_image(image, valid, sensor)
             measured.append(valid)
-        return images, (np.logical_or if self.cutting.either else np.logical_and).reduce(measured)
+            if under is not None:
+                hidden |= under
+        return images, (np.logical_or if self.cutting.either else np.logical_and).reduce(measured), hidden
 
     def _judge(self, labels: Labels | None, grid: Grid, window: Window, drawn: np.ndarray, image: np.ndarray, result: Cut,
                known: float | None) -> dict | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -17,7 +16,6 @@ import pyogrio
 from pyogrio.errors import CRSError, DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
 from ...errors import DataError, listed
-from ...outputs import new_file
 from ..cards import IGNORE as IGNORE
 from ..cards import ClassInfo, Input, InputBand, Inputs, SensorInfo
 from ..even_sample import even_sample
@@ -27,17 +25,17 @@ from ..rasters.clouds import CLEAR
 from ..rasters.sensors import Band
 from ..tasks import Task, task_named
 from .dates import series_days
-from .record import ADVICE, FORMAT, SPLITS, VERSION, DatasetRecord, label_array, read_description, read_record
+from .record import ADVICE, DESCRIPTION, SPLITS, label_array, read_description
+from .record import write_description as write_description
 from .shards import Layout, Shards
+from .subsets import members, set_aside
 from .visible import visible
 
-DESCRIPTION, TILES = "dataset.json", "tiles.gpkg"
+TILES = "tiles.gpkg"
 #: Every tile, also those dropped between the splits.
 ALL = "all"
 #: Tiles too near to a tile of another split; they stay in the arrays, so that the dataset can be split anew.
 DROPPED = "dropped"
-#: Keys a dataset may lack where they would be empty.
-OPTIONAL = ("theme", "facts", "target", "targets", "either")
 #: Labels that are looked through on opening, and at once [byte]. Those of larger datasets are looked through as they are read, so that a
 #: dataset of any size opens quickly.
 CHECKED_BYTES, AT_ONCE_BYTES = 16 * 10**6, 2 * 10**6
@@ -59,12 +57,12 @@ class Dataset:
         self.folder, self.description = folder, description
         self.name, self.task = str(description["name"]), str(description["task"])
         self.theme: str = description.get("theme", "")
+        self.simulated: bool = any(scene.get("simulated") for scene in description["scenes"])
         self.facts: dict = description.get("facts", {})
         self.tile_size: int = description["tile_size"]
         self.ignore: int = description["ignore"]
         self.statistics: dict = description["statistics"]
-        self.target: str = description.get("target", "")
-        self.either: bool = description.get("either", False)
+        self.target, self.either = str(description.get("target", "")), bool(description.get("either"))
         self.asked: tuple[Input, ...] = ()
         self.targets: list[str] = [row["name"] for row in description.get("targets", ())]
         self.classes = coloured(msgspec.convert(description["classes"], list[ClassInfo]))
@@ -144,7 +142,7 @@ class Dataset:
     def inputs(self) -> Inputs:
         """What networks can see of the samples: the images of each sensor, by its name, with the statistics of their training pixels."""
         return {sensor.name: Input(sensor.name, sensor.name, sensor.preset, tuple(self._input_band(sensor, band) for band in sensor.bands),
-                                   self.kind.sample_axes,
+                                   self.kind.sample_axes, finer=sensor.finer,
                                    season=series_days(self, sensor.name) if self.kind.dates else None) for sensor in self.sensors}
 
     def choose(self, sensors: Sequence[str], bands: str | None = None) -> Inputs:
@@ -211,7 +209,7 @@ class Dataset:
 
     @cached_property
     def splits(self) -> np.ndarray:
-        """Per tile "training", "validation", "test", or "dropped" for tiles too near to another split."""
+        """Per tile "training", "validation", "test", or "dropped" for tiles too near to another split and those of named subsets."""
         path = self.folder / TILES
         if "split" not in self.tiles:
             raise DataError(f"{path} has no field “split”. {ADVICE}")
@@ -220,7 +218,7 @@ class Dataset:
         if strange:
             raise DataError(f"{path} has the split “{strange[0]}”, but a tile is training, validation, test or dropped. "
                             "Correct the field “split”.")
-        return splits
+        return np.where(set_aside(self.tiles), DROPPED, splits)
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -232,14 +230,21 @@ class Dataset:
             raise DataError(f"{self.folder / TILES} has a negative number in the field “weight”. Correct it.")
         return weights
 
-    def indices(self, split: str, *sensors: str) -> np.ndarray:
+    def indices(self, split: str, *sensors: str, subset: str = "") -> np.ndarray:
         """Indices of the tiles of a split, int64; ``all`` also counts those dropped between the splits.
 
         Args:
             split: "training", "validation", "test", "dropped" or "all".
             sensors: only tiles with images of all of these, by name; matters where the sensors are not paired.
+            subset: the tiles of this named subset at places of the split; empty takes those of none.
+
+        Raises:
+            DataError: there is no such subset.
         """
-        chosen = np.ones(len(self), bool) if split == ALL else self.splits == split
+        if subset:
+            chosen = members(self.tiles, subset, split, str(self.folder))
+        else:
+            chosen = ~set_aside(self.tiles) & ((self.splits == split) | (split == ALL))
         return np.flatnonzero(np.logical_and.reduce([chosen, *map(self.shards.holding, sensors)]))
 
     def showing(self, split: str, seen: Input) -> np.ndarray:
@@ -380,21 +385,3 @@ def numbers(table: Any, name: str, path: str | Path) -> np.ndarray:
     if values.dtype.kind not in "iufb" or not np.isfinite(values).all():
         raise DataError(f"{path} holds something other than numbers in the field “{name}”. {ADVICE}")
     return values
-
-
-def write_description(folder: str | Path, description: dict) -> None:
-    """Writes dataset.json, the last file of a dataset.
-
-    Args:
-        folder: the dataset's folder.
-        description: the keys of `dataset_record.DatasetRecord`; dataclasses are written as their fields.
-
-    Raises:
-        DataError: when it could not be read again.
-    """
-    path = Path(folder) / DESCRIPTION
-    said = {key: description[key] for key in DatasetRecord.__struct_fields__ if key not in OPTIONAL or description.get(key)}
-    read_record(said, str(path))
-    with new_file(path) as part:
-        content = json.dumps({"format": FORMAT, "version": VERSION, **said}, indent=1, ensure_ascii=False, allow_nan=False, default=asdict)
-        part.write_text(content, encoding="utf-8")

@@ -17,7 +17,7 @@ from .dataset import ADVICE, DROPPED, SPLITS, TILES, Dataset, numbers, read_tile
 
 LAYER = "tiles"
 COLORS = dict(zip((*SPLITS, DROPPED), ("#1f77b4", "#ff7f0e", "#d62728", "#bbbbbb"), strict=True))
-LABELS = {DROPPED: "dropped: too near another split"}
+LABELS = {DROPPED: "dropped: too near another split, or of a named subset"}
 
 
 def footprint(grid: Grid, window: Window, crs: str) -> shapely.Polygon:

@@ -10,8 +10,9 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..rasters.grid import Grid, Window
+from ..records import one_spelling
 from .dataset import IGNORE
-from .legend import MORE_CLASSES, Legend, class_key, make_legend
+from .legend import MORE_CLASSES, Legend, class_key, make_legend, tell_values
 
 
 class LabelLayer(Protocol):
@@ -77,13 +78,18 @@ def joined_legend(layers: Sequence[LabelLayer], table: list[dict] | None, backgr
         DataError: layers that mean different classes by one value or give one class different values, and what `make_legend` refuses.
     """
     if len(layers) == 1:
-        return make_legend(layers[0].found, layers[0].where, table, layers[0].categories, background, progress, advice)
-    if not table:
-        _refuse_conflicts(layers)
-    rows = [row for layer in layers for row in _rows(layer).values()]
-    styles = {class_key(row["value"]): row for row in sorted(rows, key=lambda row: bool(row.get("name")))}
-    return make_legend(set().union(*(layer.found for layer in layers)), f"The legend of the {len(layers)} label layers", table,
-                       {"classes": list(styles.values())}, background, progress, advice)
+        where, found, categories = layers[0].where, layers[0].found, layers[0].categories
+    else:
+        if not table:
+            _refuse_conflicts(layers)
+        where, found = f"The legend of the {len(layers)} label layers", set().union(*(layer.found for layer in layers))
+        rows = [row for layer in layers for row in _rows(layer).values()]
+        styles = {class_key(row["value"]): row for row in rows}  # in the order of the layers
+        styles |= {class_key(row["value"]): row for row in sorted(rows, key=lambda row: bool(row.get("name")))}
+        categories = {"classes": list(styles.values())}
+    legend = make_legend(found, where, table, categories, background, progress, advice)
+    tell_values(legend, where, table, categories, progress)
+    return legend
 
 
 def _rows(layer: LabelLayer) -> dict[str, dict]:
@@ -92,7 +98,8 @@ def _rows(layer: LabelLayer) -> dict[str, dict]:
     for row in (layer.categories or {}).get("classes", ()):
         key = class_key(row["value"])
         if key in layer.found:
-            rows[key] = {**row, "name": "" if class_key(row.get("name") or "") == key else row.get("name") or ""}
+            name = one_spelling(row.get("name") or "")
+            rows[key] = {**row, "name": "" if class_key(name) == key else name}
     return rows
 
 
@@ -104,8 +111,8 @@ def _refuse_conflicts(layers: Sequence[LabelLayer]) -> None:
         own = {key: row["name"] for key, row in _rows(layer).items() if row["name"]}
         for key, name in own.items():
             other, path = names.setdefault(key, (name, layer.path))
-            if other.strip().casefold() != name.strip().casefold():
+            if other.casefold() != name.casefold():
                 raise DataError(f"The value {key} is “{other}” in {path}, but “{name}” in {layer.path}. {advice}")
-            value, path = values.setdefault(name.strip().casefold(), (key, layer.path))
+            value, path = values.setdefault(name.casefold(), (key, layer.path))
             if value != key and path != layer.path:
                 raise DataError(f"“{name}” is the value {value} in {path}, but {key} in {layer.path}. {advice}")

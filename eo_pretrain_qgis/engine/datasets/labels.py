@@ -21,7 +21,7 @@ from ..rasters.raster import Raster, Scene
 from ..rasters.vector import VectorLayer, is_vector, on_grid, repaired, touching
 from .dataset import IGNORE
 from .joined_labels import JoinedLabels, filled, joined_legend
-from .legend import MORE_CLASSES, WHOLE, Legend, check_whole, class_key, without_negative
+from .legend import MORE_CLASSES, WHOLE, Legend, check_whole, class_key, without_negative, without_unlabelled
 
 #: Edge of the pieces in which a class raster is searched for its values [px].
 SEARCH_SIZE = 2048
@@ -230,10 +230,11 @@ class RasterLabels:
         if not counts:
             raise Missed(f"{self.path} has no labelled pixel on the images; all are nodata. Choose another raster or extent.")
         values = sorted(counts)
-        if not listed:
-            values = without_negative(values, self.path, progress)
-        self.found = {str(value) for value in values}
         known = classes_of_layer(raster, self._pixels.band, progress)
+        if not listed:
+            named = {value for value, told in known.items() if told.name}
+            values = without_unlabelled(without_negative(values, self.path, progress), self.path, raster.dtype, named, progress)
+        self.found = {str(value) for value in values}
         self.categories = {"classes": [{"value": str(value), "name": told.name, "color": told.color} for value, told in known.items()]}
         self.facts: dict[str, Any] = {"path": self.path, "kind": "class raster"}
 
@@ -312,10 +313,10 @@ class Missed(DataError):
     """Labels that lie on none of the images."""
 
 
-def missed(path: str, labels: tuple, images: tuple) -> Missed:
-    """The sentence for labels that lie elsewhere; both boxes are in the labels' CRS."""
-    return Missed(f"The labels {path} do not overlap the images: they reach over {_box(labels)}, and the images over "
-                  f"{_box(images)} in the CRS of the labels. Check the CRS of both layers, or choose labels of this place.")
+def missed(path: str, labels: tuple, images: tuple, what: str = "labels") -> Missed:
+    """The sentence for labels, or what else they are called, that lie elsewhere; both boxes are in the labels' CRS."""
+    return Missed(f"The {what} {path} do not overlap the images: they reach over {_box(labels)}, and the images over "
+                  f"{_box(images)} in the CRS of the {what}. Check the CRS of both layers, or choose {what} of this place.")
 
 
 def apart(path: str, labels: tuple, image: tuple) -> str:

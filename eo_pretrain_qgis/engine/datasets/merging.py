@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from dataclasses import replace
@@ -14,20 +13,24 @@ import pandas
 import shapely
 
 from ...errors import DataError
+from ...outputs import move
 from ...progress import SILENT, Progress
 from ..rasters.grid import Grid
 from ..rasters.raster import Scene
 from ..rasters.vector import VectorLayer, is_vector
 from ..tasks import require
-from .building import RESOLUTION_TOLERANCE, About, Imagery, build_dataset
+from .block_sums import sums_file
+from .building import About, Imagery, build_dataset
 from .cutting import Cutting, Labels
 from .dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from .footprints import pixel_boxes, read_footprints
 from .joined_labels import JoinedLabels
 from .labels import RasterLabels, VectorLabels, open_labels
 from .legend import BACKGROUND, class_key
+from .likeness import check_like
 from .splitting.by_place import TOLERANCE, Split, SplitPlan, gap
 from .splitting.division import finish, link_samples
+from .subsets import held_ground
 
 #: Where the new tiles lie until they are moved beside the old ones.
 ADDED = "added"
@@ -109,8 +112,8 @@ def extend_dataset(folder: Path, dataset: Dataset, scenes: list[Scene], sensor: 
     _check(dataset, scenes, sensor, cutting, progress)
     place = folder / ADDED  # no array is called so: their names end in .npy
     place.mkdir()
-    build_dataset(place, Imagery(scenes, dataset.sensor_named()), labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0), About(name),
-                  progress.part(0, 0.7))
+    build_dataset(place, Imagery(scenes, dataset.sensor_named()), labels, replace(cutting, minimum_classes=1), SplitPlan(0, 0, joins=True),
+                  About(name), progress.part(0, 0.7))
     added = Dataset.open(place)
     old, new, count = dataset.description, added.description, len(added)
     tiles, names, dropped, buffer = _tiles(dataset, added)
@@ -150,22 +153,6 @@ def _check(dataset: Dataset, scenes: list[Scene], sensor: SensorInfo, cutting: C
     check_like(dataset, scenes[0], sensor, progress)
 
 
-def check_like(dataset: Dataset, scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> None:
-    """Holds an image against a dataset that it shall join.
-
-    Raises:
-        DataError: other bands.
-    """
-    where, own = dataset.folder, dataset.sensor_named()
-    if [band.name for band in sensor.bands] != [band.name for band in own.bands]:
-        raise DataError(f"{scene.path} has the bands {_names(sensor)}, but {where} has {_names(own)}. Choose images of the same sensor, or name "
-                        "the bands in “Bands”.")
-    sizes = zip(scene.grid.metres_per_pixel(), dataset.description["resolution_m"], strict=True)
-    apart = max(abs(ours / theirs - 1) for ours, theirs in sizes)
-    if apart > RESOLUTION_TOLERANCE:
-        progress.message(f"The pixels of {scene.path} differ in size from those of {where} by {apart:.0%}.", level="warning")
-
-
 def linked(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> int:
     """Links or copies the arrays of a dataset; returns the first number that is free for others."""
     link_samples(dataset, folder, progress)
@@ -185,7 +172,8 @@ def moved(shards: list[dict], place: Path, folder: Path, first: int) -> list[dic
         new = {kind: {name: _renumbered(file, number) for name, file in files.items()} for kind, files in old.items()}
         for kind, files in old.items():
             for name, file in files.items():
-                os.replace(place / file, folder / new[kind][name])
+                move(place / file, folder / new[kind][name])
+                move(sums_file(place / file), sums_file(folder / new[kind][name]))
         extra = {"extra": new["extra"]} if new["extra"] else {}
         renamed.append({**shard, "images": new["images"], "labels": new["labels"][""], **extra})
     return renamed
@@ -201,7 +189,7 @@ def _tiles(dataset: Dataset, added: Dataset) -> tuple[geopandas.GeoDataFrame, np
     new = new.to_crs(old.crs)
     buffer = float(dataset.description["split"].get("buffer_px") or dataset.tile_size)
     grid, names = _grid(dataset), dataset.splits
-    kept = np.isin(names, SPLITS[1:])
+    kept = np.isin(held_ground(old), SPLITS[1:])
     near = np.zeros(len(new), bool)
     if kept.any():
         reach = buffer - 2 * TOLERANCE
@@ -226,7 +214,3 @@ def _grid(dataset: Dataset) -> Grid:
 
 def _shapes(boxes: np.ndarray, reach: float) -> np.ndarray:
     return shapely.box(boxes[:, 0] - reach, boxes[:, 1] - reach, boxes[:, 2] + reach, boxes[:, 3] + reach)
-
-
-def _names(sensor: SensorInfo) -> str:
-    return ", ".join(band.name for band in sensor.bands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,19 +15,35 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from ...errors import DataError
+from ...outputs import new_file
 from ..cards import ClassInfo, SensorInfo
 from ..records import ArrayFile, Count, Finite, Metres, Name, Pixels, Positive, TargetName, checked, differ, read_json, shown
 from ..tasks import TASKS, Task, task_named
 from .theme_facts import FACTS, Facts
 
 SPLITS = ("training", "validation", "test")
+DESCRIPTION = "dataset.json"
 FORMAT, VERSION = "eo-pretrain dataset", 1
+#: Keys a dataset may lack where they would be empty.
+OPTIONAL = ("theme", "facts", "target", "targets", "either")
 ADVICE = "Restore the file or make the dataset again."
 Coefficient = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 
+class PartnerRecord(Struct):
+    """The image of another sensor on the grid of a scene."""
+
+    path: str = ""
+    files: list[str] = []
+    date: str | None = ""
+    dates: list[str] = []
+
+
 class SceneRecord(Struct):
-    """Where samples were cut from. Its grid has no pixels, and its CRS is empty, where nothing is known of the place."""
+    """Where samples were cut from. Its grid has no pixels, and its CRS is empty, where nothing is known of the place.
+
+    `dates`: all days on which its files were taken, where these are several. `partners`: by sensor.
+    """
 
     name: str
     crs: str
@@ -33,11 +51,15 @@ class SceneRecord(Struct):
     width: Count
     height: Count
     path: str = ""
+    files: list[str] = []
     date: str | None = ""
+    dates: list[str] = []
+    partners: dict[str, PartnerRecord] = {}
     checksum: str = ""
     sensor: str = ""
     mask: str = ""
     tile: str = ""
+    simulated: str = ""
 
     def __post_init__(self) -> None:
         if min(abs(self.transform[0]), abs(self.transform[4])) < 1e-12:
@@ -227,6 +249,24 @@ def read_description(path: Path) -> dict:
         raise DataError(f"{path} is for the task {shown(description['task'])}, which this plugin does not know. Update the plugin.")
     read_record(description, str(path))
     return description
+
+
+def write_description(folder: str | Path, description: dict) -> None:
+    """Writes dataset.json, the last file of a dataset.
+
+    Args:
+        folder: the dataset's folder.
+        description: the keys of `DatasetRecord`; dataclasses are written as their fields.
+
+    Raises:
+        DataError: when it could not be read again.
+    """
+    path = Path(folder) / DESCRIPTION
+    said = {key: description[key] for key in DatasetRecord.__struct_fields__ if key not in OPTIONAL or description.get(key)}
+    read_record(said, str(path))
+    with new_file(path) as part:
+        content = json.dumps({"format": FORMAT, "version": VERSION, **said}, indent=1, ensure_ascii=False, allow_nan=False, default=asdict)
+        part.write_text(content, encoding="utf-8")
 
 
 def require_facts(facts: dict, theme: str, where: str) -> None:

@@ -39,11 +39,12 @@ class Season:
         first, last = ((text or "").strip() for text in (first, last))
         if not first and not last:
             return None
+        for text, name in ((first, "“First day” (first_day)"), (last, "“Last day” (last_day)")):
+            if text and (not _WRITTEN.fullmatch(text) or _day(text, 2000) is None):
+                raise DataError(f"{name} is “{text}”, which is no day of a year. Write the month and then the day, MM-DD, such as 09-01 for 1 "
+                                "September, or with the year, YYYY-MM-DD.")
         if not first or not last:
             raise DataError(f"A season has a first day and a last day, but only one was given: “{first or last}”. Give both, or none.")
-        for text in (first, last):
-            if not _WRITTEN.fullmatch(text) or _day(text, 2000) is None:
-                raise DataError(f"“{text}” is no day of a season. Write it as MM-DD, such as 09-01, or as YYYY-MM-DD.")
         if (len(first) > 5) != (len(last) > 5):
             raise DataError(f"Of the season from {first} to {last} only one day has a year. Write the year in both days, or in none.")
         if len(first) > 5 and last < first:

@@ -15,10 +15,14 @@ from types import TracebackType
 import numpy as np
 
 from ...errors import DataError
+from ...progress import SILENT, Progress
+from .block_sums import BlockSums, CheckedBlocks, rewrite_sum, sums_file
 
 #: Largest array file [byte]: what every file system and archive can hold.
 SHARD_BYTES = 4 * 10**9
 LABELS = "labels"
+#: Of a file that is compared with its checksums as a whole; then its memory is given back, and progress is told.
+COMPARED_BYTES = 256 * 10**6
 #: What NumPy says of a file that holds no array, or one whose header lies.
 NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, TypeError, MemoryError, SyntaxError, RecursionError, tokenize.TokenError)
 ADVICE = "Restore the file or make the dataset again."
@@ -108,6 +112,7 @@ class Shards:
         self.folder, self.shards = Path(folder), shards
         self._ends = np.cumsum([shard["tiles"] for shard in shards], dtype=np.int64)
         self._maps: dict[Path, np.ndarray] = {}
+        self._blocks: dict[Path, CheckedBlocks] = {}
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -135,6 +140,31 @@ class Shards:
     def files(self) -> list[str]:
         """Names of all array files."""
         return [name for shard in self.shards for _, name in _files_of(shard)]
+
+    def sums(self) -> list[str]:
+        """Names of the files with their checksums, of those that have any."""
+        return [sums.name for name in self.files() if (sums := sums_file(self.folder / name)).is_file()]
+
+    def whole(self, name: str) -> np.ndarray:
+        """An array file as a map (n, …), all of which is as it was written."""
+        return self._intact(name, np.arange(len(self._map(name))))
+
+    def compare(self, progress: Progress = SILENT) -> bool:
+        """Compares all arrays with their checksums; returns whether all have some.
+
+        Raises:
+            DataError: naming a file that is damaged.
+        """
+        files, known = self.files(), True
+        for number, name in enumerate(files):
+            count = len(self._map(name))
+            at_once = max(1, COMPARED_BYTES // max(1, self._map(name)[:1].nbytes))
+            for first in range(0, count, at_once):
+                progress.at((number + first / count) / len(files), f"Comparing {name} with its checksums")
+                self._intact(name, np.arange(first, min(first + at_once, count)))
+                self.release()
+            known &= sums_file(self.folder / name).is_file()
+        return known
 
     def check(self, layouts: Mapping[str, Layout] | None = None) -> None:
         """Opens every array and looks at its header.
@@ -173,6 +203,8 @@ class Shards:
         array = np.lib.format.open_memmap(self.folder / file, mode="r+")
         array[index - self._start(part)] = sample
         array.flush()
+        rewrite_sum(self.folder / file, array, index - self._start(part))
+        self._blocks.pop(self.folder / file, None)
 
     def release(self) -> None:
         """Unmaps the files: what was read of them no longer counts as memory of this process. The next access maps them again."""
@@ -184,7 +216,9 @@ class Shards:
         files = [file_of(self.shards[part]) for part in parts] or [file for shard in self.shards if (file := file_of(shard))][:1]
         if not all(files) or not files:
             raise DataError(f"{self.folder} has no {what} of all the samples asked for. Choose a dataset that has them.")
-        maps = [self._map(str(file)) for file in files]
+        maps = [self._intact(str(file), indices[owner == part] - self._start(part)) for file, part in zip(files, parts, strict=False)]
+        if not parts:
+            return self._map(str(files[0]))[:0]
         if len(parts) == 1:
             return maps[0][indices - self._start(parts[0])]
         result = np.empty((len(indices), *maps[0].shape[1:]), maps[0].dtype)
@@ -195,6 +229,20 @@ class Shards:
 
     def _start(self, part: int) -> int:
         return int(self._ends[part]) - self.shards[part]["tiles"]
+
+    def _intact(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """A whole array file, in which the given samples are as they were written."""
+        path, array = self.folder / name, self._map(name)
+        if path not in self._blocks:
+            self._blocks[path] = CheckedBlocks(path, array)
+        if not self._blocks[path].whole:
+            raise DataError(f"{sums_file(path)} holds no checksums of {name}. {ADVICE}")
+        damaged = self._blocks[path].damaged(array, rows)
+        if damaged:
+            which = f"sample {damaged[0]}" if damaged[0] == damaged[1] else f"one of the samples {damaged[0]} to {damaged[1]}"
+            raise DataError(f"{path} is damaged: {which} of {len(array)}, counted from 0, is not as it was written. {ADVICE} "
+                            f"If the file was changed on purpose, delete {sums_file(path).name} beside it.")
+        return array
 
     def _map(self, name: str) -> np.ndarray:
         path = self.folder / name
@@ -216,19 +264,23 @@ class _GrowingArray:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
         self._stream = path.open("wb")
         self._shape, self._dtype, self._count = shape, np.dtype(dtype), 0
+        self._path, self._sums = path, BlockSums(int(np.prod(shape)) * self._dtype.itemsize)
         self._write_header()
 
     def append(self, samples: np.ndarray) -> None:
         """Writes samples (n, …)."""
         if samples.shape[1:] != self._shape:
             raise ValueError(f"Samples of {samples.shape[1:]} do not fit an array of {self._shape}.")
-        self._stream.write(np.ascontiguousarray(samples, self._dtype).data)
+        content = np.ascontiguousarray(samples, self._dtype)
+        self._stream.write(content.data)
+        self._sums.add(content)
         self._count += len(samples)
 
     def close(self) -> None:
         with self._stream:
             self._stream.seek(0)
             self._write_header()
+        self._sums.write(self._path)
 
     def _write_header(self) -> None:
         np.lib.format.write_array_header_1_0(self._stream, {

@@ -63,7 +63,7 @@ def open_again(dataset: Dataset, name: str, tiles: np.ndarray, sensor: str = "",
     for file in files:
         # A record never makes this plugin go online.
         if sources.is_address(file) or not _on_disk(file).exists():
-            raise SourceLostError(f"{file} is no longer there")
+            raise SourceLostError(_why_gone(dataset, name, info, file))
     known = facts.get("checksum")
     if known and checksum(files, progress) != known:
         raise SourceLostError(f"{files[0]} has changed")
@@ -88,6 +88,13 @@ def _facts(dataset: Dataset, name: str, info: SensorInfo) -> dict[str, Any]:
     return {**facts, "files": [], "path": "", "checksum": "", **facts.get("partners", {}).get(info.name, {})}
 
 
+def _why_gone(dataset: Dataset, name: str, info: SensorInfo, file: str) -> str:
+    """Why a file of the image of a sensor is not there: one that was brought onto the pixels of another image was kept for the tiles alone."""
+    pairs = dataset.facts.get("pairs") or () if info.name != dataset.sensors[0].name else ()
+    aligned = any(pair["scene"] == name and pair["aligned"] for pair in pairs)
+    return f"the image of {info.name} was resampled to its pixels when the dataset was made" if aligned else f"{file} is no longer there"
+
+
 def _on_disk(path: str) -> Path:
     """The file or folder that a path of GDAL leads to; of a file in an archive the archive."""
     plain = Path(path.removeprefix("/vsizip/").removeprefix("/vsitar/"))
@@ -97,6 +104,7 @@ def _on_disk(path: str) -> Path:
 def _scene(files: list[str], declared: float | None, info: SensorInfo, where: str) -> Scene:
     """The image with its values brought to those of the dataset."""
     scene = Scene.open([{"path": file} for file in files], declared, info.preset)
+    scene.finer = info.finer or 1
     named = name_bands(info.preset, scene.band_names, ",".join(band.name for band in info.bands))
     scene.conversion = conversion(scene, as_stored(scene, named), where, list(info.bands), info.dtype)
     return scene

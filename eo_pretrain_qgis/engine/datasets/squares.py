@@ -16,11 +16,12 @@ from ..rasters.grid import Window
 from ..rasters.raster import Scene
 from ..rasters.vector import VectorLayer, on_grid, repaired, touching
 from .building import About, Checksums, Imagery, scene_facts
+from .clear_scenes import CLOUDED, read_clear
 from .cutting import filled_image
 from .dataset import IGNORE
 from .footprints import footprint
 from .labels import missed
-from .legend import Legend, class_key, make_legend
+from .legend import Legend, class_key, make_legend, tell_values
 from .shards import LABELS, ShardWriter
 from .splitting.by_place import Split, SplitPlan
 from .splitting.division import divide
@@ -134,13 +135,15 @@ def build_scene_dataset(folder: Path, images: Imagery, squares: Squares, size: i
     cut = _find(images.scenes, squares, size, progress)
     _check_overlaps(cut, images.scenes, squares, size)
     used = {squares.keys[number] for number in cut.squares}
-    legend = make_legend(used, f"The field “{squares.class_field}”", table, squares.categories, False, progress)
+    where = f"The field “{squares.class_field}”"
+    legend = make_legend(used, where, table, squares.categories, False, progress)
+    tell_values(legend, where, table, squares.categories, progress)
     rows: list[dict] = []
     shapes, lacking = [], 0
     sensor = images.sensor
     arrays = {sensor.name: ((len(sensor.bands), size, size), sensor.dtype), LABELS: ((), "uint8")}
     with ShardWriter(folder, arrays) as writer:
-        for number, window, square, image, valid in _read(images, cut, progress.part(0.05, 0.7)):
+        for number, window, square, image, valid, hidden in _read(images, cut, progress.part(0.05, 0.7)):
             position = legend.positions.get(squares.keys[square])
             if position is None or valid.mean() < minimum_valid or not valid.any():
                 lacking += position is not None
@@ -148,7 +151,8 @@ def build_scene_dataset(folder: Path, images: Imagery, squares: Squares, size: i
             writer.add(**{sensor.name: filled_image(image, valid, sensor)[None], LABELS: np.array([position], np.uint8)})
             scene = images.scenes[number]
             rows.append({"tile": len(rows), "scene": scene.name, "col": window.col, "row": window.row, "valid": round(float(valid.mean()), 4),
-                         "labelled": 1.0, "weight": 1.0, "label": position, "feature": int(squares.numbers[square])})
+                         "labelled": 1.0, "weight": 1.0, "label": position, "feature": int(squares.numbers[square]),
+                         **({} if hidden is None else {CLOUDED: round(float(hidden.mean()), 4)})})
             shapes.append(footprint(scene.grid, window, images.scenes[0].grid.crs))
         shards = writer.close()
     _check_kept(rows, lacking, legend, squares, minimum_valid, progress)
@@ -214,12 +218,12 @@ def _check_overlaps(cut: _Cut, scenes: list[Scene], squares: Squares, size: int)
                                 "delete one of them, or choose a smaller tile.")
 
 
-def _read(images: Imagery, cut: _Cut, progress: Progress) -> Iterator[tuple[int, Window, int, np.ndarray, np.ndarray]]:
-    """Scene, window, square, values and valid pixels of each tile."""
+def _read(images: Imagery, cut: _Cut, progress: Progress) -> Iterator[tuple[int, Window, int, np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Scene, window, square, and of each tile what `read_clear` gives."""
     for done, (number, window, square) in enumerate(zip(cut.scenes, cut.windows, cut.squares, strict=True)):
         scene = images.scenes[number]
         progress.at(done / len(cut.windows), f"Cutting tiles from {scene.name}")
-        yield (number, window, square, *scene.read(window))
+        yield (number, window, square, *read_clear(scene, window))
     for scene in images.scenes:
         scene.close()
 

@@ -67,15 +67,29 @@ class CropFacts(Facts, kw_only=True):
             raise ValueError("it lacks the key “minimum_clear”")
 
 
+class FastIceFacts(Struct):
+    """Patches of fast ice on images of other days than the chart's: its day, how far they were trusted, how many of each class, and how many were
+    left out because HH changed and because their polygons are not for training.
+    """
+
+    day: str
+    days: Count
+    change_db: float
+    patches: dict[str, Count]
+    changed: Count
+    elsewhere: Count
+
+
 class IceFacts(Facts, kw_only=True):
     """How the images were read and patches cut."""
 
     unit: Literal["dB", "linear"]
-    incidence_angle: Literal["band", "layer", "table", "none"]
+    incidence_angle: Literal["band", "layer", "table", "orbit", "none"]
     georeferenced: list[str]
     scheme: str = ""
     patches: dict[str, Count] = {}
     polygons_without_patch: Count | None = None
+    fast_ice: FastIceFacts | UnsetType = UNSET
 
 
 class MapCode(Struct, rename={"klass": "class"}):
@@ -184,7 +198,7 @@ class TrainingWithout(Struct):
 
 
 class RoadFacts(Facts, kw_only=True):
-    """What was drawn and what was left out."""
+    """What was drawn and what was left out; licence and time of the data where the layer says them."""
 
     path: str
     ways: Count
@@ -199,6 +213,8 @@ class RoadFacts(Facts, kw_only=True):
     edge_m: Positive
     screen: Screen | None
     training_without: TrainingWithout | None = None
+    licence: str = ""
+    data_of: str = ""
 
     def __post_init__(self) -> None:
         if not self.drawn.ways:

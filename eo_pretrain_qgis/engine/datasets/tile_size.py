@@ -13,11 +13,12 @@ from ..rasters.raster import Scene
 from .cutting import Cutting, windows_of
 from .footprints import footprint, pixel_boxes
 from .splitting.by_place import SPLITS, SplitPlan, split_by_place
+from .splitting.division import ENOUGH
 
 #: Edges of a tile that are proposed [px], the largest first.
 SIZES = (256, 128, 64)
-#: Training tiles that are enough to learn from: three batches of 16.
-ENOUGH = 48
+#: What is said of fewer.
+FEW = f" {ENOUGH} or more are wanted: more or larger images give more, and so do smaller shares for validation and test."
 #: Share of the training tiles that the gap between the splits leaves at least, where tiles are many.
 LEFT = 0.5
 
@@ -48,7 +49,7 @@ def with_tile_size(cutting: Cutting, size: int | None, scenes: list[Scene], plan
         progress.message(f"Tile size: {chosen} px. The images are too small for training, validation and test tiles of {sizes} px.")
         return replace(cutting, tile_size=chosen)
     why = "".join(f"; with {other} px there would be {counts[other]}" for other in larger)
-    progress.message(f"Tile size: {chosen} px, which leaves about {counts[chosen]} tiles for training{why}. At least {ENOUGH} are wanted.")
+    progress.message(f"Tile size: {chosen} px, which leaves about {counts[chosen]} tiles for training{why}.{FEW if counts[chosen] < ENOUGH else ''}")
     return replace(cutting, tile_size=chosen)
 
 

@@ -16,6 +16,7 @@ from ..datasets.dataset import SPLITS, Dataset
 from ..datasets.footprints import COLORS, read_footprints
 from ..even_sample import even_sample
 from ..looks import html_page as page
+from ..looks.map_picture import mark
 from ..looks.tile_pictures import look, paint, strip, telling_tiles, tiles_of_class
 from ..themes.crops.series_facts import CLEAR
 
@@ -62,6 +63,7 @@ def footprints(dataset: Dataset) -> str:
         axes.autoscale_view()
     axes.set_xticks([])
     axes.set_yticks([])
+    mark(axes, tiles.total_bounds, tiles.crs.to_wkt())
     handles = [Patch(color=color, label=split) for split, color in COLORS.items()]
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     south, north = tiles.total_bounds[[1, 3]]
@@ -110,7 +112,7 @@ def drawn(figure: Figure, text: str) -> str:
 
 def _tiles(dataset: Dataset, split: str, count: int) -> str:
     """Images of every sensor above their labels, tile beside tile."""
-    tiles = telling_tiles(dataset, split, count)
+    tiles = telling_tiles(dataset, dataset.indices(split), count)
     layers = [look(dataset, tiles, sensor.name) for sensor in dataset.sensors if dataset.shards.holding(sensor.name)[tiles].all()]
     layers.append(paint(dataset.labels(tiles), dataset.classes))
     column = np.concatenate([strip(layer, THUMBNAIL) for layer in layers])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..datasets.cloud_masks import clouded
 from ..datasets.dataset import DROPPED, SPLITS, Dataset, SensorInfo
 from ..even_sample import even_sample
+from ..rasters.meaning import SIMULATED_WORDS
 
 FEW_TILES = {"training": 50, "validation": 5, "test": 10}
 #: Share below which a class is rare.
@@ -14,6 +16,8 @@ RARE_CLASS = 0.01
 MANY = 4
 UNLIKE = 3.0
 SAMPLE = 40
+#: Presets of sensors that see clouds begin so.
+OPTICAL = ("sentinel2", "landsat", "sentinel3")
 #: Gap without a clear date that hides a part of a season [day], and share of cloud that is much.
 LONG_GAP, CLOUDY = 45, 0.6
 #: A class seen over less than this share of all incidence angles, where these span more than so many degrees, may be told by the angle.
@@ -24,7 +28,8 @@ TOLD_BY_ANGLE = 0.5
 
 def warnings_of(dataset: Dataset) -> list[str]:
     """One sentence for each thing to beware of; none for a dataset without fault."""
-    return [*_tiles(dataset), *class_warnings(dataset), *_split(dataset), *_distance(dataset), *_pixels(dataset), *_bands(dataset),
+    simulated = [SIMULATED_WORDS] if dataset.simulated else []
+    return [*simulated, *_tiles(dataset), *class_warnings(dataset), *_split(dataset), *_distance(dataset), *_pixels(dataset), *_bands(dataset),
             *_sampling(dataset)]
 
 
@@ -58,6 +63,15 @@ def series_warnings(facts: dict) -> list[str]:
     return found
 
 
+def clouds_text(dataset: Dataset, hidden: float | None) -> str:
+    """A sentence on the clouds over the tiles of a dataset, of which masks hide a share; empty where others tell of them, or none can be."""
+    if hidden is not None:
+        return f" Clouds and their shadows hide {hidden:.1%} of their pixels, which are not learned from."
+    told = dataset.kind.dates or "cloud" in dataset.tiles
+    seen = [sensor for sensor in dataset.sensors if sensor.preset.startswith(OPTICAL)]
+    return " Nobody looked for clouds in them: no cloud mask was given." if seen and not told else ""
+
+
 def angle_warnings(facts: dict) -> list[str]:
     """Of what `angle_facts.angle_facts` said."""
     if facts["low"] is None:
@@ -78,7 +92,7 @@ def _tiles(dataset: Dataset) -> list[str]:
              if 0 < (count := len(dataset.indices(split))) < enough]
     found += [f"There are no {split} {what}." for split in SPLITS if not len(dataset.indices(split))
               and (dataset.kind.labelled or split != SPLITS[2])]
-    dropped = float((dataset.splits == DROPPED).mean())
+    dropped = len(dataset.indices(DROPPED)) / len(dataset)
     if dropped > 0.4:
         found.append(f"{dropped:.0%} of the {what} were dropped to keep training and test apart: {dataset.kind.lose_fewer} would lose fewer.")
     if dataset.description["stride"] < dataset.tile_size:
@@ -147,7 +161,8 @@ def _pixels(dataset: Dataset) -> list[str]:
         return []
     found = []
     if "valid" in dataset.tiles and (valid := float(dataset.column("valid").mean())) < 0.8:
-        found.append(f"{1 - valid:.0%} of the pixels in the tiles are nodata.")
+        hidden = clouded(dataset) or 0.0
+        found.append(f"{1 - valid:.0%} of the pixels in the tiles are nodata" + (f", {hidden:.0%} because of clouds." if hidden else "."))
     pixelwise = dataset.kind.pixelwise and "labelled" in dataset.tiles
     if pixelwise and (labelled := float(dataset.column("labelled").mean())) < 0.1:
         found.append(f"Only {labelled:.1%} of the pixels in the tiles are labelled.")

@@ -13,7 +13,21 @@ from ...progress import SILENT, Progress
 from ..datasets.dataset import Dataset
 from ..datasets.splitting.by_place import Split
 from ..tasks import TASKS, require
-from . import bigearthnet, class_folders, esri_tiles, eurosat, geotiff_pairs, timesen2crop
+from . import (
+    ai4arctic,
+    bigearthnet,
+    class_folders,
+    esri_tiles,
+    eurocropsml,
+    eurosat,
+    fields_of_the_world,
+    geotiff_pairs,
+    pastis,
+    sen1floods11,
+    sen12ms,
+    suffix_pairs,
+    timesen2crop,
+)
 from .other_layouts import refuse_known
 from .samples import ImportOptions
 from .split_lists import read_lists
@@ -24,8 +38,9 @@ __all__ = ["FORMATS", "WRITERS", "ImportOptions", "Tree", "detect", "export_data
 #: Name of a format → module with TITLE, LOOKED_FOR, recognise(tree) and write(tree, folder, options, report). In the order in which
 #: they are looked for: the most telling marks first.
 FORMATS: dict[str, ModuleType] = {
-    "esri_tiles": esri_tiles, "bigearthnet": bigearthnet, "timesen2crop": timesen2crop, "geotiff_pairs": geotiff_pairs, "eurosat": eurosat,
-    "class_folders": class_folders,
+    "esri_tiles": esri_tiles, "eurocropsml": eurocropsml, "bigearthnet": bigearthnet, "sen12ms": sen12ms, "timesen2crop": timesen2crop,
+    "ai4arctic": ai4arctic, "sen1floods11": sen1floods11, "geotiff_pairs": geotiff_pairs, "eurosat": eurosat,
+    "fields_of_the_world": fields_of_the_world, "pastis": pastis, "suffix_pairs": suffix_pairs, "class_folders": class_folders,
 }
 
 #: Those that are written, too: format → module with export(dataset, folder, sensor, split, report).
@@ -36,16 +51,16 @@ def detect(tree: Tree) -> str:
     """The format a folder or archive is in.
 
     Raises:
-        DataError: when it is none, with the name of a layout that is not read, or saying what was looked for.
+        DataError: when it is none, with the name of a layout that is not read, or saying what it holds.
     """
     for name, module in FORMATS.items():
         if module.recognise(tree):
             return name
     refuse_known(tree)
-    looked = "; ".join(module.LOOKED_FOR for module in FORMATS.values())
     folders, files = tree.children()
     seen = ", ".join([*(name + "/" for name in folders[:4]), *files[:4]]) or "nothing"
-    raise DataError(f"{tree.path} is in no known format; it holds {seen}. Looked for: {looked}. Choose the folder that holds these.")
+    raise DataError(f"{tree.path} is in no known format; it holds {seen}. Choose the folder that holds the data themselves, often one below or "
+                    "above. To hear what a format needs, choose it in “Format”.")
 
 
 def write_dataset(name: str, tree: Tree, folder: Path, options: ImportOptions, progress: Progress = SILENT) -> Split:

@@ -65,7 +65,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress =
         raise DataError(f"{tree.path} holds training data in Esri's layout “{layout}”. Export them from ArcGIS as “Classified Tiles”.")
     pairs = _pairs(tree, root)
     taken = chosen([pair.name for pair in pairs], options.lists, str(tree.path), progress)
-    pairs = [replace(pair, split=taken[pair.name]) for pair in pairs if taken.get(pair.name, "dropped") != "dropped"]
+    pairs = [replace(pair, split=taken[pair.name]) for pair in pairs if pair.name in taken]
     progress.message(f"{len(pairs)} tiles with labels.")
     facts = {"format": "esri_tiles", "pairs": len(pairs)}
     options = replace(options, bands=options.bands or _bands(tree, definition, pairs))

@@ -17,7 +17,7 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ...tables import COLOR, shortened
 from ..datasets.dataset import IGNORE, SPLITS
-from ..datasets.legend import make_legend
+from ..datasets.legend import class_key, make_legend
 from ..datasets.splitting.by_place import Split
 from .imported_bands import ImportedBands
 from .other_layouts import refuse_other_layouts
@@ -127,18 +127,19 @@ def write_classes(tree: Tree, folder: Path, taken_for: Taken, options: ImportOpt
     roots = class_roots(tree)
     if not roots:
         raise DataError(f"{tree.path} holds no {taken_for.looked_for}. Choose the folder that holds the class folders.")
-    folders = sorted({name for root, _ in roots for name in _class_folders(tree, root)})
+    folders = sorted({_key(name) for root, _ in roots for name in _class_folders(tree, root)})
     known = {"classes": [{"value": name, "name": row[0], "color": row[1]} for name, row in taken_for.classes.items()]}
     told = _class_table(tree)
     refuse_other_layouts(tree, [root for root, _ in roots], _places(tree, roots), bool(told))
     table = options.class_table or [{**row, "value": row["folder"]} for row in told]
     legend = make_legend(folders, f"The folder {tree.path}", table, known, False, progress,
                          "Choose a folder with two class folders or more.")
-    own = {row["folder"]: int(row["value"]) for row in told}
+    own = {_key(row["folder"]): int(row["value"]) for row in told}
     classes = [replace(row, value=own.get(folder, row.value)) for folder, row in zip(legend.positions, legend.classes, strict=True)]
     folders = [name for name in folders if name in legend.positions]
-    files = [_File(joined(joined(root, name), file), legend.positions[name], split) for root, split in roots
-             for name in _class_folders(tree, root) if name in legend.positions for file in tree.children(joined(root, name))[1] if is_image(file)]
+    files = [_File(joined(joined(root, name), file), legend.positions[_key(name)], split) for root, split in roots
+             for name in _class_folders(tree, root) if _key(name) in legend.positions
+             for file in tree.children(joined(root, name))[1] if is_image(file)]
     taken = chosen([stem(file.name) for file in files], options.lists, str(tree.path), progress)
     files = [replace(file, split=taken[stem(file.name)] or file.split) for file in files if stem(file.name) in taken]
     loose = _without_class(tree, roots, options.lists, any(file.split for file in files))
@@ -204,6 +205,11 @@ def _descend(tree: Tree, folder: str) -> str | None:
             return None
         folder = joined(folder, folders[0])
     return None
+
+
+def _key(folder: str) -> str:
+    """The class that a folder is of: one system writes the marks of its letters otherwise than the next, and a table may add to a name."""
+    return class_key(folder) or folder
 
 
 def _class_folders(tree: Tree, folder: str) -> list[str]:

@@ -55,7 +55,6 @@ def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress =
     pairs = [pair for root in roots for pair in _pairs(tree, root)]
     taken = chosen([pair.name for pair in pairs], options.lists, str(tree.path), progress)
     pairs = [Pair(pair.name, pair.image, pair.label, taken[pair.name] or pair.split, pair.others) for pair in pairs if pair.name in taken]
-    pairs = [pair for pair in pairs if pair.split != "dropped"]
     if not pairs:
         raise DataError(f"{tree.path} has images/ and labels/, but no image in them. Choose another folder.")
     progress.message(f"{len(pairs)} images with labels.")

@@ -15,7 +15,7 @@ from ..datasets.dataset import SensorInfo
 from ..rasters.meaning import as_stored, check_held, conversion, refuse_other_baseline, refuse_other_maker, warn_of_level
 from ..rasters.plausibility import brightness, unlike
 from ..rasters.same_band import are_unnamed, same_band
-from ..rasters.sensors import PRESETS, Band, name_bands
+from ..rasters.sensors import PRESETS, Band, Called, name_bands
 from .pictures import Header, Seen
 
 #: Gives values (band, y, x) as the dataset stores them, from those of a file and which pixels were measured.
@@ -107,7 +107,7 @@ class ImportedBands:
         if preset == "generic" and default and not self._names_given and not any(band.name for band in header.bands):
             preset, names = default[0], list(default[1])
         own = preset == "generic" and header.preset in PRESETS
-        known = name_bands(header.preset if own else preset, names, self._names_given, progress)
+        known = name_bands(header.preset if own else preset, names, self._names_given, progress, Called(header.path))
         if own or preset == "generic":
             known = [replace(band, scale=told.scale, offset=told.offset, unit=told.unit if told.unit != "unknown" else band.unit,
                              wavelength_um=told.wavelength_um or band.wavelength_um)
@@ -127,8 +127,8 @@ class ImportedBands:
         ours, theirs = _measured(header), np.dtype(info.dtype)
         mixed = ours.kind != theirs.kind and "f" in (ours.kind, theirs.kind)
         if any(band.unit == "unknown" for band in info.bands) and (mixed or (not np.can_cast(ours, theirs) and info.dtype != "float32")):
-            raise DataError(f"{header.path} holds {header.dtype} values, but the images before it {info.dtype}. Convert one to the type of the "
-                            "other, or choose the sensor that says what they mean.")
+            raise DataError(f"{header.path} holds {header.dtype} values, but the images before it {info.dtype}, so they may be of two sensors. "
+                            "Import images of one sensor. If they are, choose it in “Sensor”, so that their values can be brought to one meaning.")
 
 
 def _converted(converted: Callable | None, values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,14 +36,10 @@ class _Layout:
 
 
 LAYOUTS = (
-    _Layout("SEN12MS", (r"s[12]_\d+", r"lc_\d+|s2_\d+", r"lc_\d+|s1_\d+"),
-            advice="Copy the files of s2 into images/, those of s1 into images_s1/ and those of lc into labels/, under the same names, and import "
-                   "these; for pretraining give the images to “Create pretraining dataset”."),
     _Layout("LoveDA", ("images_png", "masks_png"),
             advice="Copy images_png as images/ and masks_png as labels/ into a new folder, and import that."),
     _Layout("BRIGHT", ("pre-event", "post-event")),
     _Layout("pairs of images of two dates (LEVIR-CD and the like)", ("[aA]", "[bB]", "[lL]abels?|[mM]asks?|OUT|out|gt")),
-    _Layout("Fields of the World", ("s2_images", "label_masks")),
     _Layout("GeoNRW", files=(r".+_rgb\.(jp2|tiff?)", r".+_(dem|seg)\.tiff?")),
     _Layout("EnviroAtlas", files=(r".+_a_naip\.tiff?", r".+_[b-h]\d?_\w+\.tiff?")),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..datasets.dataset import IGNORE, ClassInfo
-from ..datasets.legend import BACKGROUND, Legend, check_whole, class_key, default_color, make_legend, without_negative
+from ..datasets.legend import BACKGROUND, Legend, check_whole, class_key, default_color, make_legend, top_values, without_negative
 from ..datasets.splitting.by_place import Split
 from ..rasters.class_names import NamedClass
 from ..rasters.grid import tile_windows
@@ -35,13 +35,18 @@ PIECE = 2048
 
 @dataclass(frozen=True)
 class Pair:
-    """Paths of an image and its labels, name, split, and the images of further sensors."""
+    """Paths of an image and its labels, name, split, the images of further sensors, and what opens the label image."""
 
     name: str
     image: str
     label: str
     split: str = ""
     others: tuple[tuple[str, str], ...] = ()
+    opened: Callable[[Tree, str], Picture] = Picture
+
+    def labels(self, tree: Tree) -> Picture:
+        """The label image, to be opened in a ``with`` block."""
+        return self.opened(tree, self.label)
 
 
 def write_pairs(tree: Tree, folder: Path, pairs: list[Pair], ignored: tuple[int, ...], table: list[dict] | None,
@@ -110,7 +115,7 @@ def _cut(tree: Tree, pair: Pair, sensors: tuple[ImportedBands, ...], size: int, 
     digest = hashlib.sha256("".join(tree.checksum(path) for path in (*paths, pair.label)).encode()).digest()
     with ExitStack() as stack:
         images = [stack.enter_context(Picture(tree, path)) for path in paths]
-        label = stack.enter_context(Picture(tree, pair.label))
+        label = stack.enter_context(pair.labels(tree))
         first = images[0].header
         _compare([image.header for image in images], label.header, size if whole else None)
         stored = [sensor.of(image.seen()) for image, sensor in zip(images, sensors, strict=True)]
@@ -147,32 +152,38 @@ def _named(table: list[dict], ignored: tuple[int, ...], path: str, progress: Pro
 def _found(tree: Tree, pairs: list[Pair], ignored: tuple[int, ...], progress: Progress) -> tuple[Legend, list[int]]:
     """The classes in the label images where no table names them, and the values below 0, which are none."""
     where = f"The label images of {tree.path}"
-    values, known = _search(tree, pairs, progress)
+    values, tops, known = _search(tree, pairs, progress)
     if values == BINARY and not ignored:
         progress.message(f"{where} hold 0 and {UNLABELLED} only, as masks of one kind of object do: 0 is taken for “{BACKGROUND.name}” and "
                          f"{UNLABELLED} for “object”. Give “Classes” to name them otherwise.", level="warning")
         return Legend((BACKGROUND, ClassInfo(1, "object", default_color(0))), {"0": 0, str(UNLABELLED): 1}, None), []
-    if UNLABELLED in values:
-        progress.message(f"{where} have pixels of {UNLABELLED}, which is no label; they are ignored. List it in “Classes” if it is a class.")
-    classes = without_negative(values, f"The folder {tree.path}", progress)
-    keys = {str(value) for value in classes} - {str(value) for value in (*ignored, UNLABELLED)}
+    unlabelled = tops & values - {value for value, told in known.items() if told.name and value != UNLABELLED}
+    if len(values - unlabelled) < len(BINARY):  # as of masks: what is left would be no two classes
+        unlabelled &= {UNLABELLED}
+    if unlabelled:
+        told = " and ".join(map(str, sorted(unlabelled)))
+        progress.message(f"{where} have pixels of {told}, which is no label; they are ignored. List it in “Classes” if it is a class.")
+    classes = set(without_negative(values, f"The folder {tree.path}", progress)) - unlabelled
+    keys = {str(value) for value in classes} - {str(value) for value in ignored}
     if not keys:
         raise DataError(f"{where} have no labelled pixel. Choose another folder.")
     styles = {"classes": [{"value": str(value), "name": told.name, "color": told.color} for value, told in known.items()]}
     return make_legend(keys, where, None, styles, False, progress, MORE_CLASSES), sorted(values - set(classes))
 
 
-def _search(tree: Tree, pairs: list[Pair], progress: Progress) -> tuple[set[int], dict[int, NamedClass]]:
-    """Every value of the label images, and what these say of their classes."""
+def _search(tree: Tree, pairs: list[Pair], progress: Progress) -> tuple[set[int], set[int], dict[int, NamedClass]]:
+    """Every value of the label images, those that mean “no label” in their types of pixels, and what the images say of their classes."""
     found: set[float] = set()
+    tops: set[int] = set()
     known: dict[int, NamedClass] = {}
     named_in: dict[int, str] = {}
     for done, pair in enumerate(pairs):
         progress.at(done / len(pairs), "Looking for the classes")
-        with Picture(tree, pair.label) as label:
+        with pair.labels(tree) as label:
             for window in label.pieces(PIECE):
                 values, valid = label.read(window)
                 found.update(np.unique(values[0][valid]).tolist())
+                tops |= top_values(values.dtype.name)
             for value, told in label.classes(progress).items():
                 if told.name:
                     named_in.setdefault(value, label.path)
@@ -181,7 +192,7 @@ def _search(tree: Tree, pairs: list[Pair], progress: Progress) -> tuple[set[int]
             raise DataError(f"{label.path} holds measurements and no classes. Choose label images whose pixels are numbers of classes, 0 to 254.")
         if len(found) > len(BINARY) and pair.label.lower().endswith(LOSSY):
             raise DataError(f"{label.path} is a JPEG, whose compression changes the numbers of the classes. Choose label images in PNG or GeoTIFF.")
-    return {int(value) for value in found}, known
+    return {int(value) for value in found}, tops, known
 
 
 def _agreed(value: int, first: NamedClass, told: NamedClass, paths: tuple[str, str]) -> NamedClass:

@@ -14,14 +14,14 @@ from pathlib import PurePath
 import numpy as np
 import rasterio
 import rasterio.windows
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..rasters import sources
-from ..rasters.alpha_bands import can_mask
+from ..rasters.alpha_bands import has_own_mask, mask_positions, shown_by_masks
 from ..rasters.class_names import NamedClass, classes_in_file
 from ..rasters.grid import ROTATION_TOLERANCE, Grid, Window, blocks
 from ..rasters.nodata import is_nodata
@@ -183,7 +183,7 @@ class Picture:
         self.path, self._gdal_path = tree.full(name), tree.gdal_path(name)
 
     def __enter__(self) -> Picture:
-        with _explained(self.path), rasterio.Env(**STRICT):
+        with explained(self.path), rasterio.Env(**STRICT):
             self._opened = sources.raster(self._gdal_path)
             self.header = _header(self._opened, self.path)
         return self
@@ -197,7 +197,7 @@ class Picture:
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Values (band, y, x) of a window inside the picture and which pixels hold a value in all bands, bool (y, x)."""
-        with _explained(self.path), rasterio.Env(**STRICT):
+        with explained(self.path), rasterio.Env(**STRICT):
             return _read(self._opened, self.header, rasterio.windows.Window(window.col, window.row, window.width, window.height))
 
     def classes(self, progress: Progress = SILENT) -> dict[int, NamedClass]:
@@ -220,7 +220,7 @@ def read_whole(content: bytes, path: str) -> tuple[Header, np.ndarray, np.ndarra
     Raises:
         DataError: naming the file that is damaged or no image.
     """
-    with _explained(path), rasterio.Env(**ALONE), MemoryFile(content) as memory, sources.raster(memory.name) as opened:
+    with explained(path), rasterio.Env(**ALONE), MemoryFile(content) as memory, sources.raster(memory.name) as opened:
         header = _header(opened, path)
         return header, *_read(opened, header, None)
 
@@ -236,7 +236,7 @@ def in_memory(header: Header, values: np.ndarray, valid: np.ndarray, empty: floa
 
 
 def _header(opened: rasterio.DatasetReader, path: str) -> Header:
-    masks = [index for index, kind in enumerate(opened.colorinterp) if kind == ColorInterp.alpha and opened.count > 1 and can_mask(opened, index)]
+    masks = mask_positions(opened)
     shown = [index for index in range(opened.count) if index not in masks]
     header = Header(path, opened.width, opened.height, np.result_type(*(opened.dtypes[index] for index in shown)).name, _grid(opened),
                     tuple(_band(opened, index + 1) for index in shown), opened.nodata, opened.tags(), masks[0] + 1 if masks else None,
@@ -254,10 +254,8 @@ def _read(opened: rasterio.DatasetReader, header: Header, window: rasterio.windo
         # One band may hold the nodata value by chance; as everywhere here, floats are judged band by band, whole numbers together.
         missing = is_nodata(values, opened.nodata)
         valid &= ~(missing.any(0) if values.dtype.kind == "f" else missing.all(0))
-    # An alpha band that is a measurement makes GDAL's mask one of measurements.
-    if any(MaskFlags.per_dataset in flags and (header.mask_band or MaskFlags.alpha not in flags) for flags in opened.mask_flag_enums):
-        valid &= opened.dataset_mask(window=window) > 0
-    return values, valid
+    masked = shown_by_masks(opened, [] if header.mask_band is None else [header.mask_band - 1], has_own_mask(opened), window)
+    return values, valid if masked is None else valid & masked
 
 
 def _band(opened: rasterio.DatasetReader, index: int) -> Band:
@@ -279,9 +277,14 @@ def _grid(opened: rasterio.DatasetReader) -> Grid | None:
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def explained(path: str, kind: str = "an image") -> Iterator[None]:
+    """What GDAL says of a damaged file of a kind, as a sentence.
+
+    Raises:
+        DataError: reading within it failed.
+    """
     try:
         yield
     except (RasterioError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as an image ({error}). It may be cut short or damaged: copy or download it again, or "
+        raise DataError(f"{path} cannot be read as {kind} ({error}). It may be cut short or damaged: copy or download it again, or "
                         "remove it.") from None

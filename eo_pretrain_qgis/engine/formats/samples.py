@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +18,13 @@ import shapely
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
-from ..datasets.dataset import IGNORE, SPLITS, ClassInfo, SensorInfo
+from ..datasets.dataset import DROPPED, IGNORE, SPLITS, ClassInfo, SensorInfo
 from ..datasets.footprints import pixel_boxes
 from ..datasets.shards import LABELS, ShardWriter
 from ..datasets.splitting.by_group import given_split, random_split
 from ..datasets.splitting.by_place import Split, SplitPlan, gap, split_by_place
 from ..datasets.splitting.division import finish
+from ..datasets.subsets import PLACE, set_aside
 from ..rasters.grid import Grid
 from ..scheduling import ahead
 from ..tasks import Task, task_named
@@ -54,6 +55,11 @@ class ImportOptions:
         preset: sensor of pictures and pairs; "generic" takes what the files say.
         bands: names of their bands, separated by commas.
         pixel_size: [m], for images that do not say where they lie.
+        igbp: classes of SEN12MS, 10 or 17.
+        use_case: of EuroCropsML, which countries pretrain and which are learned.
+        part: of it, "pretrain" or "finetune".
+        shots: training parcels of each class, of "finetune".
+        regions: beginnings of NUTS codes, separated by commas; empty takes all.
     """
 
     name: str
@@ -67,6 +73,11 @@ class ImportOptions:
     preset: str = "generic"
     bands: str = ""
     pixel_size: float | None = None
+    igbp: int = 10
+    use_case: str = "latvia_vs_estonia"
+    part: str = "finetune"
+    shots: str = "20"
+    regions: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Sample:
         split: it came with, or empty.
         columns: further ones of tiles.gpkg.
         checksum: SHA-256 of its files.
+        beside: what else is known of its pixels, see `Content.beside`.
     """
 
     images: dict[str, np.ndarray]
@@ -88,11 +100,18 @@ class Sample:
     split: str
     columns: dict[str, Any]
     checksum: bytes
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a format holds: the parts of dataset.json it decides, and its samples in order."""
+    """What a format holds: the parts of dataset.json it decides, and its samples in order.
+
+    `beside`: name → type of arrays (y, x) beside the labels, see `Dataset.array`. Where there are several targets, `target` is the name of the main
+    one and `further` those of the others with their classes; their labels are such arrays. `divide` splits the rows of tiles.gpkg, whose column
+    ``given`` is the split each sample came with; None divides by place or, where there is none, at random. `stride` is the
+    step between tiles that overlap [px].
+    """
 
     task: str
     sensors: tuple[SensorInfo, ...]
@@ -103,6 +122,12 @@ class Content:
     source: Path
     facts: dict
     pixel_size: float | None = None
+    beside: dict[str, str] = field(default_factory=dict)
+    theme: str = ""
+    target: str = ""
+    further: tuple[tuple[str, tuple[ClassInfo, ...]], ...] = ()
+    divide: Callable[[geopandas.GeoDataFrame, ImportOptions, Progress], Split] | None = None
+    stride: int | None = None
 
     @property
     def kind(self) -> Task:
@@ -126,11 +151,13 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, progre
     shapes: dict[str, tuple] = {sensor.name: ((len(sensor.bands), content.tile_size, content.tile_size), sensor.dtype)
                                 for sensor in content.sensors}
     rows, grids, digest = [], [], hashlib.sha256()
-    with ShardWriter(folder, {**shapes, LABELS: (label_shape, "uint8")}) as writer:
+    beside = {name: ((content.tile_size, content.tile_size), dtype) for name, dtype in content.beside.items()}
+    with ShardWriter(folder, {**shapes, LABELS: (label_shape, "uint8"), **beside}, extra=list(beside)) as writer:
         for done, sample in enumerate(content.samples):
             if done % 16 == 0:
                 progress.at(0.6 * done / max(content.count, 1), f"Reading {content.source.name}")
-            writer.add(**{name: image[None] for name, image in sample.images.items()}, **{LABELS: sample.label[None]})
+            sample = replace(sample, images={sensor.name: _measured(sample.images[sensor.name], sensor) for sensor in content.sensors})
+            writer.add(**{name: array[None] for name, array in (*sample.images.items(), (LABELS, sample.label), *sample.beside.items())})
             rows.append({"tile": done, **_columns(sample, content)})
             grids.append(sample.grid)
             digest.update(sample.checksum)
@@ -143,12 +170,22 @@ def write_samples(folder: Path, content: Content, options: ImportOptions, progre
     checksum = "sha256:" + digest.hexdigest()
     description = {
         "task": content.task, "name": options.name, "sensors": list(content.sensors), "tile_size": content.tile_size,
-        "stride": content.tile_size, "resolution_m": _resolution(grids, content), "classes": list(content.classes), "ignore": IGNORE,
+        "stride": content.stride or content.tile_size, "resolution_m": _resolution(grids, content), "classes": list(content.classes),
+        "ignore": IGNORE,
         "scenes": [_scene(content, base, checksum)], "labels": {"path": str(content.source), "checksum": checksum},
-        "shards": shards, "theme": "", "facts": content.facts,
+        "shards": shards, "theme": content.theme, "facts": content.facts, "target": content.target,
+        "targets": [{"name": name, "classes": list(classes), "labels": {}} for name, classes in content.further],
     }
     finish(folder, description, tiles.drop(columns="given"), split, progress.part(0.8, 1))
     return split
+
+
+def _measured(image: np.ndarray, sensor: SensorInfo) -> np.ndarray:
+    """An image (band, y, x) in which a pixel with a value that is no number, as log(0) in one band, was not measured in any."""
+    if image.dtype.kind != "f":
+        return image
+    gone = ~np.isfinite(image).all(0)
+    return np.where(gone, np.nan if sensor.nodata is None else sensor.nodata, image).astype(image.dtype) if gone.any() else image
 
 
 def read_ahead(items: Iterable[Item], read: Callable[[Item], Sample | None]) -> Iterator[Sample]:
@@ -223,10 +260,16 @@ def long_crs(text: str) -> str:
 
 
 def _split(tiles: geopandas.GeoDataFrame, base: Grid | None, content: Content, options: ImportOptions, progress: Progress) -> Split:
-    given = tiles["given"].to_numpy(str)
+    if content.divide:
+        return content.divide(tiles, options, progress)
+    given, apart = tiles["given"].to_numpy(str), set_aside(tiles)
     boxes = pixel_boxes(tiles, base) if base else None
-    if options.keep_split and given.all():
-        split = given_split(given)
+    if options.keep_split and given[~apart].all() and not apart.all():
+        split, names = given_split(given[~apart]), np.full(len(given), DROPPED, object)
+        names[~apart] = split.names
+        split = replace(split, names=names.astype(str))
+        if apart.any():
+            tiles[PLACE] = np.where(apart & (given != ""), given, None)
         if boxes is not None:
             split.facts["leakage_distance_px"] = gap(boxes, split.names, SPLITS[0], SPLITS[2])
         return split

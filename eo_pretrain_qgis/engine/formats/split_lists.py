@@ -52,29 +52,32 @@ def chosen(keys: list[str], lists: dict[str, str] | None, what: str, progress: P
 
     Args:
         keys: names of the samples.
-        lists: what `read_lists` gave; samples that no list names are left out.
+        lists: what `read_lists` gave; samples that no list names, or that one drops, are left out.
         what: where the samples come from, for messages.
         progress: told how many are left out.
 
     Raises:
-        DataError: when no sample is in a list.
+        DataError: when no sample is in a list, or all are dropped.
     """
-    if lists is None:
+    if lists is None or not keys:
         return dict.fromkeys(keys, "")
     taken = {key: lists[key] for key in keys if key in lists}
     if not taken:
         raise DataError(f"The split lists name none of the {len(keys)} samples of {what}, such as {keys[0]}. Choose the lists that belong to "
                         "these data, or divide them anew.")
+    if all(split == DROPPED for split in taken.values()):
+        raise DataError(f"The split lists drop all of the {len(keys)} samples of {what} that they name. Choose other lists, or divide the data anew.")
     if len(taken) < len(keys):
         progress.message(f"{len(keys) - len(taken)} of {len(keys)} samples are in no split list and are left out.", level="warning")
     for split in sorted({*lists.values()} - {*taken.values()} - {DROPPED}):
         progress.message(f"The split list of {split} names none of the {len(keys)} samples, so there are none for {split}.", level="warning")
-    return taken
+    return {key: split for key, split in taken.items() if split != DROPPED}
 
 
 def _lists(tree: Tree, files: list[str]) -> dict[str, str]:
     """Lists and their splits: those with the bare names, else those whose names begin alike."""
-    bare = {name: split_named(name) for name in files if split_named(name)}
+    named = {name: split_named(re.sub("[-_]list$", "", stem(name))) for name in files}  # train_list.txt, as SEN12MS has it
+    bare = {name: split for name, split in named.items() if split}
     if bare:
         return bare
     sets: dict[str, dict[str, str]] = {}

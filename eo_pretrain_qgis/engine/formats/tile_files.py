@@ -42,7 +42,7 @@ def chosen_tiles(dataset: Dataset, split: str, progress: Progress = SILENT) -> t
         raise DataError(f"{dataset.folder} has no samples for {split or 'training, validation or test'}. Choose another split.")
     dropped = int((dataset.splits == DROPPED).sum())
     if dropped and not split:
-        progress.message(f"{dropped} samples that were dropped between the splits are not written.")
+        progress.message(f"{dropped} samples that were dropped between the splits or are of named subsets are not written.")
     return indices, [f"tile_{index:06d}" for index in indices]
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,8 +12,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 
-from ...errors import DataError, EngineError, listed
-from ...outputs import final_name
+from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ...tables import file_content, parse_lines, shortened, write_table
 from ..datasets.dataset import IGNORE, SPLITS, Dataset, SensorInfo
@@ -28,7 +24,7 @@ from ..datasets.splitting.division import finish
 from ..rasters.clouds import CLOUD, NOT_MEASURED
 from ..rasters.sensors import PRESETS
 from ..rasters.series_dates import days_since, parse_day
-from ..scheduling import ahead
+from .pieces import PIECE, read_pieces
 from .samples import ImportOptions
 from .timesen2crop_files import BANDS, CLASS_NAMES, CLASSES, DATE_HEAD, DATES, FLAG, HEADS, OTHER, list_files, official_number, read_files
 from .tree import Tree, joined
@@ -54,7 +50,7 @@ def write(tree: Tree, folder: Path, options: ImportOptions, progress: Progress =
     if tree.path.is_file():
         raise DataError(f"{tree.path} holds TimeSen2Crop, whose million small files are read several times. Unpack the archive and choose "
                         "the folder.")
-    return write_timesen2crop_dataset(tree.path / root, folder, options.plan, progress)
+    return write_timesen2crop_dataset(tree.path / root, folder, options.plan, progress, options.name)
 
 
 def _root(tree: Tree) -> str | None:
@@ -69,9 +65,6 @@ def _is_tile(tree: Tree, folder: str) -> bool:
     return "dates.csv" in files and any(re.fullmatch(r"1?\d", name) for name in folders)
 
 
-#: Files of one piece of work; fewer in all are read in this process, since starting others takes a second.
-PIECE, FEW = 1000, 3000
-WORKERS = 8
 NO_PLACE = "The samples have no coordinates, and all lie in one tile."
 
 
@@ -142,7 +135,7 @@ def read_timesen2crop(tiles: list[Tile], progress: Progress = SILENT, workers: i
               for first in range(0, len(names), PIECE)]
     ends = np.cumsum([len(names) for _, _, names in pieces]).tolist()
     calls = [(str(tile.folder / str(label)), names, len(tile.days)) for tile, label, names in pieces]
-    computed = _computed(calls, ends[-1], workers, lambda number: progress.at(ends[number] / ends[-1]))
+    computed = read_pieces(read_files, calls, ends[-1], lambda number: progress.at(ends[number] / ends[-1]), workers)
     for number, ((tile, label, _), numbers) in enumerate(zip(pieces, computed, strict=True)):
         progress.at(ends[number] / ends[-1], f"Reading {tile.folder.name}")
         values, flags = numbers[..., :-1].astype(np.uint16), numbers[..., -1].astype(np.uint8)
@@ -150,7 +143,7 @@ def read_timesen2crop(tiles: list[Tile], progress: Progress = SILENT, workers: i
         yield Batch(tile, label, values, flags)
 
 
-def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: SplitPlan, progress: Progress = SILENT) -> Split:
+def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: SplitPlan, progress: Progress = SILENT, name: str = "") -> Split:
     """Writes a dataset of the task "series".
 
     Tiles are the unit of the split, since the samples have no coordinates; two years of one tile stay together. Folders that this
@@ -161,6 +154,7 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
         folder: an empty folder to fill.
         plan: shares and seed.
         progress: told how far it is.
+        name: of the dataset; empty is that of the folder.
 
     Raises:
         DataError: damaged files, or no tile.
@@ -192,35 +186,13 @@ def write_timesen2crop_dataset(source_folder: str | Path, folder: Path, plan: Sp
     columns = {name: np.concatenate(values) for name, values in known.items()}
     split = _split(tiles, columns["scene"], columns["label"], plan, [row.name for row in legend.classes], progress.part(0.7, 0.75))
     table = geopandas.GeoDataFrame({**columns, "labelled": 1.0}, geometry=[None] * len(columns["label"]), crs="EPSG:4326")
-    name = final_name(folder)
     description = {
-        "task": "series", "theme": "crops", "name": name, "sensors": [sensor], "tile_size": 1, "stride": 1, "resolution_m": [10.0, 10.0],
-        "classes": list(legend.classes), "ignore": IGNORE, "scenes": [_scene(tile) for tile in tiles],
+        "task": "series", "theme": "crops", "name": name or folder.name, "sensors": [sensor], "tile_size": 1, "stride": 1,
+        "resolution_m": [10.0, 10.0], "classes": list(legend.classes), "ignore": IGNORE, "scenes": [_scene(tile) for tile in tiles],
         "labels": {"path": str(source_folder), "kind": "TimeSen2Crop"}, "shards": shards,
         "facts": {"first_year": first_year, "source": "TimeSen2Crop",
                   "dates": {tile.folder.name: [day.isoformat() for day in tile.days] for tile in tiles}}}
     return finish(folder, description, table, split, progress.part(0.75, 1))
-
-
-def _computed(calls: list[tuple], total: int, workers: int | None, beat: Callable[[int], None]) -> Iterator[np.ndarray]:
-    """`read_files` of all calls in their order, by this process or by others."""
-    if workers is None:
-        workers = min(os.cpu_count() or 1, WORKERS) if total > FEW else 0
-    if workers == 0:
-        for call in calls:
-            yield read_files(*call)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    done = 0
-    results = ahead(lambda call: pool.submit(read_files, *call), calls, 3 * workers, lambda: beat(max(done - 1, 0)))
-    try:
-        for values in results:
-            yield values
-            done += 1
-    except BrokenProcessPool as error:
-        raise EngineError("A process that reads files has died, most likely for want of memory. Close other programs and run again.") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _split(tiles: list[Tile], scenes: np.ndarray, labels: np.ndarray, plan: SplitPlan, classes: list[str], progress: Progress) -> Split:

@@ -32,6 +32,7 @@ import numpy as np
 from ...outputs import new_folder
 from ...progress import SILENT, Progress
 from ..datasets.dataset import ClassInfo
+from ..rasters.sensors import PRESETS, Band
 from . import coarse, radar
 from .declarations import write_parcels, write_training_polygons
 from .files import BLOCK, SampleRaster, taken
@@ -47,6 +48,8 @@ from .sky import SCL_CLASSES, Sky
 from .spectra import BANDS
 
 CLASSES = [ClassInfo(each.value, each.name, each.color) for each in LAND_COVER]
+OPTICAL = [band for band in PRESETS["sentinel2_l2a"].bands if band.name in BANDS]
+RADAR = PRESETS["sentinel1_db"].bands[:2]  # VV and VH
 
 
 def create(folder: str | Path, size_px: int = 1024, seed: int = 1, progress: Progress = SILENT) -> dict[str, str]:
@@ -118,14 +121,14 @@ def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) 
     ]
     with ExitStack() as stack:
         dates = _open_dates(folder, land, size, stack)
-        cover = stack.enter_context(SampleRaster(folder / "land_cover.tif", size, "uint8", None, ["land cover"], CLASSES))
+        cover = stack.enter_context(SampleRaster(folder / "land_cover.tif", size, "uint8", None, [Band("land cover")], CLASSES))
         sentinel1 = stack.enter_context(
             SampleRaster(
                 folder / "sentinel1.tif",
                 size,
                 "float32",
                 radar.NODATA,
-                ["VV", "VH"],
+                RADAR,
                 tags={**taken(MAIN.date), "UNIT": "dB", "LOOKS": str(radar.LOOKS)},
             )
         )
@@ -144,7 +147,8 @@ def _write_images(folder: Path, land: Landscape, size: int, progress: Progress) 
             for index, each in enumerate(dates):
                 step.at((index + 1) / (len(dates) + 1), f"Looking down on {each.name}")
                 each.write(view, place)
-    with SampleRaster(folder / "land_cover_100m.tif", hundred.side, "uint8", None, ["land cover"], coarse.CLASSES, pixel=PIXEL * coarse.CELL) as file:
+    kind = [Band("land cover")]
+    with SampleRaster(folder / "land_cover_100m.tif", hundred.side, "uint8", None, kind, coarse.CLASSES, pixel=PIXEL * coarse.CELL) as file:
         file.write(hundred.map(), 0, 0)
     return truth, painted
 
@@ -159,8 +163,8 @@ def _open_dates(folder: Path, land: Landscape, size: int, stack: ExitStack) -> l
         _Date(
             land,
             each,
-            stack.enter_context(SampleRaster(image, size, "uint16", 0, BANDS, tags={**taken(each.date), "UNIT": "reflectance × 10000"})),
-            stack.enter_context(SampleRaster(mask, size, "uint8", 0, ["scene classes"], SCL_CLASSES, tags=taken(each.date))),
+            stack.enter_context(SampleRaster(image, size, "uint16", 0, OPTICAL, tags={**taken(each.date), "UNIT": "reflectance × 10000"})),
+            stack.enter_context(SampleRaster(mask, size, "uint8", 0, [Band("scene classes")], SCL_CLASSES, tags=taken(each.date))),
         )
         for each, image, mask in files
     ]

@@ -19,6 +19,7 @@ from .landscape import Landscape
 from .noise import stream
 from .objects import LAND_COVER
 from .painting import PIXEL
+from .styles import PARCELS, POLYGONS
 from .water import blob
 
 #: A parcel is declared when at least this share of it is open field.
@@ -52,7 +53,7 @@ def write_parcels(path: Path, land: Landscape, painted: np.ndarray) -> None:
         "crop": [CROPS[crop].name for crop in chosen],
         "area_ha": np.round(shapely.area(declared[keep]) / 1e4, 2),
     }
-    write_layer(path, "parcels", columns, declared[keep])
+    write_layer(path, columns, declared[keep], PARCELS)
 
 
 def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, progress: Progress = SILENT) -> None:
@@ -86,7 +87,7 @@ def write_training_polygons(path: Path, land: Landscape, truth: np.ndarray, prog
                 names.append(each.name)
                 drawn.append(polygon)
     free = _without_overlaps(drawn)
-    write_layer(path, "training_polygons", {"class": [names[i] for i in free]}, np.array([drawn[i] for i in free]))
+    write_layer(path, {"class": [names[i] for i in free]}, np.array([drawn[i] for i in free]), POLYGONS)
 
 
 def _draw(rng: np.random.Generator, region: shapely.Geometry) -> shapely.Polygon | None:

@@ -17,14 +17,23 @@ from rasterio.windows import Window
 
 from ...outputs import failed_write
 from ..datasets.dataset import ClassInfo
+from ..looks import stretching
 from ..looks.class_style import beside, class_map_qml, colormap, raster_attributes
+from ..looks.image_style import ShownBand, image_qml
+from ..looks.style_files import new_style
+from ..looks.tile_pictures import pictured_bands
+from ..rasters import vector
+from ..rasters.meaning import SIMULATED
+from ..rasters.sensors import Band
 
 CRS = "EPSG:32633"
 #: Upper left corner of every sample in `CRS`: farmland north of Vienna. The landscape is not the one that is really
 #: there.
 ORIGIN = (586_000.0, 5_400_000.0)
-SIMULATED = {"SIMULATED": "yes"}
+SIMULATED_YES = {SIMULATED: "yes"}
 BLOCK = 256
+#: One of so many rows and columns of an image is looked at for how bright it is to be shown [px].
+LOOKED_AT = 16
 
 
 def taken(date: str) -> dict[str, str]:
@@ -40,7 +49,7 @@ class SampleRaster:
         size: width and height in pixels.
         dtype: NumPy name of the type.
         nodata: value where nothing was measured, or None.
-        bands: names of the bands.
+        bands: what they are called and mean.
         classes: for a class map: what the values mean.
         pixel: metres.
         tags: more texts to store.
@@ -52,12 +61,14 @@ class SampleRaster:
         size: int,
         dtype: str,
         nodata: float | None,
-        bands: Sequence[str],
+        bands: Sequence[Band],
         classes: Sequence[ClassInfo] = (),
         pixel: float = 10.0,
         tags: dict[str, str] | None = None,
     ) -> None:
-        self.path, self._classes, self._bands = path, classes, bands
+        self.path, self._classes, self._bands, self._nodata = path, classes, bands, nodata
+        self._shown = [] if classes else sorted(set(chosen := pictured_bands([band.name for band in bands])), key=chosen.index)
+        self._seen: list[np.ndarray] = []
         self._profile = {
             "driver": "GTiff",
             "width": size,
@@ -76,7 +87,7 @@ class SampleRaster:
             "bigtiff": "if_safer",
             "interleave": "band",
         }
-        self._tags = {**SIMULATED, **(tags or {})}
+        self._tags = {**SIMULATED_YES, **(tags or {})}
 
     def __enter__(self) -> SampleRaster:
         with ExitStack() as stack:
@@ -84,8 +95,8 @@ class SampleRaster:
                 stack.enter_context(beside(self.path, qml=lambda: class_map_qml(self._classes), aux_xml=lambda: raster_attributes(self._classes)))
             self._dataset = stack.enter_context(rasterio.open(self.path, "w", **self._profile))
             self._dataset.update_tags(**self._tags)
-            for index, name in enumerate(self._bands, 1):
-                self._dataset.set_band_description(index, name)
+            for index, band in enumerate(self._bands, 1):
+                self._dataset.set_band_description(index, band.name)
             if self._classes:
                 self._dataset.write_colormap(1, colormap(self._classes))
             self._stack = stack.pop_all()
@@ -96,14 +107,25 @@ class SampleRaster:
             self._stack.__exit__(kind, error, trace)
         except rasterio.errors.RasterioIOError as failure:
             raise failed_write(failure, self.path) from failure
+        if self._shown and kind is None:
+            with new_style(self.path, self._image_style()):
+                pass
 
     def write(self, values: np.ndarray, row: int, column: int) -> None:
         """Writes (band, y, x) or (y, x) values with their upper left pixel at (row, column)."""
         values = values if values.ndim == 3 else values[None]
+        if self._shown:
+            self._seen.append(values[self._shown, ::LOOKED_AT, ::LOOKED_AT].reshape(len(self._shown), -1))
         try:
             self._dataset.write(values, window=Window(column, row, values.shape[2], values.shape[1]))
         except rasterio.errors.RasterioIOError as failure:
             raise failed_write(failure, self.path) from failure
+
+    def _image_style(self) -> str:
+        """Natural colours, or the first band in grey, without what clouds would make of them."""
+        seen = np.concatenate(self._seen, 1)
+        ends = stretching.limits(seen[:, (seen != self._nodata).all(0)], [self._bands[number] for number in self._shown])
+        return image_qml([ShownBand(number + 1, float(low), float(high)) for number, low, high in zip(self._shown, *ends, strict=True)])
 
 
 def to_map(shapes: np.ndarray) -> np.ndarray:
@@ -112,15 +134,7 @@ def to_map(shapes: np.ndarray) -> np.ndarray:
     return shapely.set_precision(moved, 0.01)
 
 
-def write_layer(path: Path, layer: str, columns: Mapping[str, Sequence], shapes: np.ndarray) -> None:
-    """Writes shapes in landscape metres and their columns as a layer of a new GeoPackage."""
+def write_layer(path: Path, columns: Mapping[str, Sequence], shapes: np.ndarray, style: str) -> None:
+    """Writes shapes in landscape metres and their columns as the layer of a new GeoPackage, which is called as the file, in a style."""
     frame = geopandas.GeoDataFrame(dict(columns), geometry=to_map(shapes), crs=CRS)
-    frame.to_file(
-        path,
-        layer=layer,
-        driver="GPKG",
-        engine="pyogrio",
-        layer_metadata=SIMULATED,
-        dataset_metadata=SIMULATED,
-        dataset_options={"VERSION": "1.2"},  # the newest that the GDAL of Debian's QGIS reads without a warning
-    )
+    vector.write_layer(path, path.stem, frame, style, told=SIMULATED_YES)

@@ -18,6 +18,7 @@ from .files import write_layer
 from .landscape import Landscape
 from .noise import Field, stream
 from .roads import CLASSES, Road
+from .styles import ROADS, TRUE_ROADS
 
 #: Standard deviation in metres of mapped against true positions; junctions move as one.
 POSITION_ERROR = 1.6
@@ -42,14 +43,14 @@ def write_roads(folder: Path, land: Landscape) -> None:
         "bridge": [road.bridge for road in roads],
         "mapped": mapped.tolist(),
     }
-    write_layer(folder / "roads_truth.gpkg", "roads_truth", truth, lines)
+    write_layer(folder / "roads_truth.gpkg", truth, lines, TRUE_ROADS)
     rows = [_tags(land.seed, number, road) for number, road in enumerate(roads) if mapped[number]]
     shapes = list(_shifted(land, lines[mapped]))
     for row, line in _unseen(land, frame):
         rows.append(row)
         shapes.append(line)
     columns = {name: [row.get(name) for row in rows] for name in COLUMNS}
-    write_layer(folder / "roads.gpkg", "roads", columns, np.array(shapes))
+    write_layer(folder / "roads.gpkg", columns, np.array(shapes), ROADS)
 
 
 def _mapped(land: Landscape, roads: list[Road], lines: np.ndarray) -> np.ndarray:

@@ -27,5 +27,5 @@ Crop shares: sample counts of TimeSen2Crop (doi 10.1109/JSTARS.2021.3073965). Ph
 (doi 10.3133/ds1035), the ECOSTRESS library (doi 10.1016/j.rse.2019.05.015) and PROSAIL (doi
 10.1016/j.rse.2008.01.026), numbers rounded by hand. Mixing: linear, by area, on a 2.5 m grid. Radar: round mean values
 after Ulaby and Dobson (1989) and Veloso et al. (doi 10.1016/j.rse.2017.07.015), speckle close to gamma distributed.
-The code, engine/sample, says more.
+The code, engine/landscape, says more.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -17,26 +16,26 @@ from torch import nn
 from ...errors import ModelError, first_line
 from ...progress import SILENT, Progress
 from ..cards import Input
-from ..datasets.dataset import Dataset
-from ..datasets.dates import NO_DAY, read_series
-from ..even_sample import even_sample
 from ..models import package
 from ..models.kinds import block_sizes
 from ..models.session import InferenceSession, on_processor
 from ..runs.calibrating import calibrated
 from ..runs.description import describe as of_run
+from ..runs.fast import fast_changes
+from ..runs.field_scores import field_score
 from ..runs.known_ground import with_known_ground
+from ..runs.road_thresholds import road_threshold
+from ..runs.run_folder import RunFolder
+from ..runs.training_range import training_ranges
 from ..tasks import task_named
-from ..waiting import PythonCall, patiently
+from ..waiting import in_background
+from .compared_images import probes, series_probes, with_gaps
 from .halo import measured, measured_dated, real_scenes, real_tiles
 from .loop.runs import Run
 from .networks.class_networks import ClassNetwork
 from .networks.dense import Dense, has_dense_form
 from .networks.same_padding import with_fixed_padding
 from .networks.spectral import SpectralClassifier
-
-#: Series, and dated tiles, of the dataset that torch and onnxruntime are compared on.
-SERIES, TILES = 500, 4
 
 
 class Probabilities(nn.Module):
@@ -125,12 +124,15 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
     run = Run.open(run_folder)
     run.refuse_without_classes()
     network = run.load_network(torch.device("cpu"))
-    axes = network.seen.axes
-    written = (_of_dated_tiles if axes == "tbyx" else _of_series if axes == "tb" else _of_pixels if task_named(run.card["task"]).pixelwise else
-               _of_squares)(run, network, tolerance, progress.part(0, 0.9))
+    written = translated_run(run, network, tolerance, progress.part(0, 0.5))
     graph = onnx.load_model_from_string(written.content)
-    facts = written.facts | calibrated(run, graph, network.seen, network.stride, progress.part(0.9, 0.95))
-    facts |= with_known_ground(run, graph, network.seen, {"stride": network.stride, **facts}, progress.part(0.95, 0.98))
+    facts = written.facts | borders(run, network.seen, network.stride, written.content, progress.part(0.5, 0.9))
+    facts |= calibrated(run, graph, network.seen, network.stride, progress.part(0.9, 0.95))
+    facts |= road_threshold(run, graph, network.seen, network.stride, progress.part(0.95, 0.955))
+    facts |= field_score(run, graph, network.seen, network.stride, progress.part(0.955, 0.96))
+    facts |= fast_changes(run, graph, network.seen, network.stride, progress.part(0.96, 0.965))
+    facts |= with_known_ground(run, graph, network.seen, {"stride": network.stride, **facts}, progress.part(0.965, 0.975))
+    facts |= training_ranges(run, network.seen, progress.part(0.975, 0.98))
     progress.at(0.98, "Writing the model")
     description = describe(run, network, name or f"{run.card['dataset']['name']} {run.card['encoder']}", licence, plugin_version, facts)
     package.write(graph, description, target)
@@ -138,11 +140,40 @@ def export_run(run_folder: str, target: str, *, name: str | None = None, licence
 
 
 class Written(NamedTuple):
-    """A network as ONNX, how much it differs from the one in torch, and what its description says of blocks."""
+    """A network as ONNX, how much it differs from the one in torch, and what its description says of blocks where nothing is to be measured."""
 
     content: bytes
     difference: float
     facts: dict[str, Any]
+
+
+def translated_run(run: Run, network: ClassNetwork, tolerance: float, progress: Progress = SILENT) -> Written:
+    """The network of a run.
+
+    Raises:
+        ModelError: it cannot be exported, or differs by more than `tolerance`.
+    """
+    axes = network.seen.axes
+    of = _of_dated_tiles if axes == "tbyx" else _of_series if axes == "tb" else _of_pixels if task_named(run.card["task"]).pixelwise else _of_squares
+    return of(run, network, tolerance, progress)
+
+
+def borders(run: RunFolder, seen: Input, stride: int, content: bytes, progress: Progress = SILENT) -> dict[str, Any]:
+    """The border that blocks of an exported network need, and what was measured for it; nothing where it does not look at pixels around another.
+
+    Args:
+        run: whose dataset is looked at.
+        seen: what the network sees.
+        stride: of the network.
+        content: as ONNX.
+        progress: told of each border that is tried.
+    """
+    folder = run.card["dataset"]["path"]
+    if seen.axes == "tbyx":
+        return measured_dated(on_processor(content), folder, seen, progress)
+    if seen.axes == "tb" or not task_named(run.card["task"]).pixelwise:
+        return {}
+    return measured(on_processor(content), seen, real_scenes(folder, seen, stride), stride, progress, lambda scores: scores.argmax(1))
 
 
 def _of_pixels(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
@@ -150,14 +181,12 @@ def _of_pixels(run: Run, network: ClassNetwork, tolerance: float, progress: Prog
     progress.at(0.05, "Translating the network")
     seen = network.seen
     content = to_onnx(model, dict(zip(network.inputs, seen.widths, strict=True)), network.stride, run.card["encoder"],
-                      outputs_of(run, network), progress.part(0.05, 0.2))
-    session = on_processor(content)
-    scenes = real_scenes(run.card["dataset"]["path"], seen, network.stride)
-    images = with_gaps([seen.divided(image) for image in probes(scenes[0], network.stride)], network)
-    difference = largest_difference(model, session, images, progress.part(0.2, 0.5))
+                      outputs_of(run, network), progress.part(0.05, 0.4))
+    scene = real_scenes(run.card["dataset"]["path"], seen, network.stride)[0]
+    images = with_gaps([seen.divided(image) for image in probes(scene, network.stride)], network)
+    difference = largest_difference(model, on_processor(content), images, progress.part(0.4, 1))
     _refuse_different(difference, tolerance)
-    halo = measured(session, seen, scenes, network.stride, progress.part(0.5, 0.95), lambda scores: scores.argmax(1))
-    return Written(content, difference, halo)
+    return Written(content, difference, {})
 
 
 def _of_squares(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
@@ -190,10 +219,10 @@ def _of_dated_tiles(run: Run, network: ClassNetwork, tolerance: float, progress:
     free = {0: n, 1: dates, 3: network.stride * rows, 4: network.stride * columns}
     content = translated(model, {seen.name: (example[0], free), seen.days_port: (example[1], {0: n, 1: dates})}, run.card["encoder"],
                          progress=progress.part(0.05, 0.6))
-    session, folder = on_processor(content), run.card["dataset"]["path"]
-    difference = largest_difference(model, session, series_probes(folder, seen, network.stride), progress.part(0.6, 0.8), np.nan_to_num)
+    probes_of_it = series_probes(run.card["dataset"]["path"], seen, network.stride)
+    difference = largest_difference(model, on_processor(content), probes_of_it, progress.part(0.6, 0.95), np.nan_to_num)
     _refuse_different(difference, tolerance)
-    return Written(content, difference, measured_dated(session, folder, seen, progress.part(0.8, 0.95)))
+    return Written(content, difference, {})
 
 
 def _of_series(run: Run, network: ClassNetwork, tolerance: float, progress: Progress) -> Written:
@@ -218,33 +247,6 @@ def _refuse_different(difference: float, tolerance: float) -> None:
     if not difference <= tolerance:
         raise ModelError(f"The exported network differs from the trained one by up to {difference:.2g} in a probability, more than the "
                          f"{tolerance:g} allowed. Allow a larger difference, or train again with another encoder.")
-
-
-def series_probes(folder: str, seen: Input, stride: int = 0) -> list[dict[str, np.ndarray]]:
-    """Several numbers and lengths of series by port: some of the dataset where it is still there, others drawn at random; with padding anywhere.
-
-    Args:
-        folder: of the dataset.
-        seen: what the network sees.
-        stride: of a network of dated tiles; 0: it is of series.
-    """
-    rng, found, tiles = np.random.default_rng(0), [], seen.axes == "tbyx"
-    if os.path.isdir(folder):
-        dataset = Dataset.open(folder)
-        values, days = read_series(dataset, seen, even_sample(dataset.indices("all"), TILES if tiles else SERIES))
-        side = dataset.tile_size // stride * stride if tiles else 0
-        values, days = (part[..., :side, :side] for part in (values, days)) if tiles else (values, days)
-        found.append((np.ascontiguousarray(values), days.max(tuple(range(2, days.ndim)))))
-    for number, (count, dates) in enumerate(((1, 1), (2, 7), (3, 12)) if tiles else ((1, 1), (5, 12), (40, 60))):
-        days = rng.uniform(seen.days[0], seen.days[-1] + 1, (count, dates)).astype(np.float32)
-        axes = (stride * (number + 1), stride * 2) if tiles else ()
-        centre, spread = (np.array(values).reshape(-1, *[1] * len(axes)) for values in (seen.centre, seen.spread))
-        values = centre + spread * rng.standard_normal((count, dates, len(seen.bands), *axes))
-        if tiles:  # pixels that do not count on some dates, and some on none
-            values = np.where(rng.random((count, dates, 1, *axes)) < (0.3 if number else 0), centre, values)
-            values[:, :, :, :1, :2] = centre
-        found.append((values.astype(np.float32), np.where(rng.random(days.shape) < 0.4, np.float32(NO_DAY), days)))
-    return [dict(zip((seen.name, seen.days_port), pair, strict=True)) for pair in found]
 
 
 def to_onnx(model: nn.Module, ports: Mapping[str, int], stride: int, what: str, outputs: Sequence[str] = (package.OUTPUT,),
@@ -284,9 +286,8 @@ def translated(model: nn.Module, ports: Mapping[str, tuple[torch.Tensor, dict[in
     Raises:
         ModelError: when torch cannot translate it.
     """
-    call = PythonCall(lambda: _translated(model, ports, list(outputs)))
     try:
-        proto = patiently(call, call.stop, progress, 0, "Translating the network")
+        proto = in_background(lambda: _translated(model, ports, list(outputs)), progress, 0, "Translating the network", reach=0.9)
     except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
         raise ModelError(f"The network with the encoder {what} cannot be written as ONNX ({first_line(error)}). "
                          "Train with another encoder, such as resnet18.") from None
@@ -357,8 +358,8 @@ def largest_difference(model: nn.Module, session: InferenceSession, images: list
         for expected, found in zip(given if isinstance(given, tuple) else (given,), session.run(None, image), strict=True):
             apart = np.abs(view(found) - view(expected.numpy()) if view else found - expected.numpy()).max()
             largest = float(np.maximum(largest, apart))  # unlike max() it keeps NaN
-        size = " × ".join(map(str, next(iter(image.values())).shape[2:])) + " px" if len(image) == 1 else f"{len(found)} samples of dates"
-        progress.at(done / len(images), f"Comparing torch and onnxruntime on {size}")
+        shape = next(iter(image.values())).shape
+        progress.at(done / len(images), f"Comparing torch and onnxruntime on {shape[0]} samples of {' × '.join(map(str, shape[1:]))} values")
     return largest
 
 
@@ -367,21 +368,3 @@ def describe(run: Run, network: ClassNetwork, name: str, licence: str, plugin_ve
     card = run.card
     return of_run(run, name, licence, plugin_version, {
         **{key: card[key] for key in ("architecture", "encoder", "parameters")}, "stride": network.stride, "beside": list(network.beside), **halo})
-
-
-def with_gaps(images: list[dict[str, np.ndarray]], network: ClassNetwork) -> list[dict[str, np.ndarray]]:
-    """Images by input and, for a network that does without some of these, the first of them without each, and without the left half of it."""
-    found = []
-    for seen in network.inputs.values():
-        fill, whole = np.array(seen.centre, np.float32)[:, None, None], images[0][seen.name]
-        half = np.where(np.arange(whole.shape[3]) < whole.shape[3] // 2, fill, whole)
-        found += [{**images[0], seen.name: gone} for gone in (np.broadcast_to(fill, whole.shape).copy(), half)] if seen.optional else []
-    return [*found, *images]
-
-
-def probes(scene: np.ndarray, stride: int) -> list[np.ndarray]:
-    """Several numbers and sizes of images: parts of the scene, and noise about its mean."""
-    rng = np.random.default_rng(0)
-    centre, spread = scene.mean((1, 2), keepdims=True), scene.std((1, 2), keepdims=True)
-    noise = (centre + spread * rng.standard_normal((2, len(scene), 2 * stride, 4 * stride))).astype(np.float32)
-    return [noise, *(scene[None, :, :side * stride, :(side + 1) * stride] for side in (2, 5, 8))]

@@ -16,7 +16,7 @@ from ..datasets.dataset import Dataset
 from ..datasets.dates import read_series
 from ..datasets.surroundings import Surroundings
 from ..even_sample import even_sample
-from ..models.kinds import block_sizes, up
+from ..models.kinds import LARGEST_BLOCK, block_sizes, up
 from ..models.session import InferenceSession, RunOptions
 from ..waiting import patiently
 
@@ -82,7 +82,8 @@ def real_tiles(folder: str, seen: Input, side: int) -> list[np.ndarray]:
 
 
 def measured(session: InferenceSession, seen: Input, scenes: list[np.ndarray], stride: int, progress: Progress,
-             view: Callable[[np.ndarray], np.ndarray], differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal) -> dict[str, Any]:
+             view: Callable[[np.ndarray], np.ndarray], differs: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.not_equal,
+             largest: int = LARGEST_BLOCK) -> dict[str, Any]:
     """The border of a translated network, the blocks that follow from it, and what was measured, as a model's description names them.
 
     Args:
@@ -93,6 +94,7 @@ def measured(session: InferenceSession, seen: Input, scenes: list[np.ndarray], s
         progress: also warned when even the largest border is not enough.
         view: turns results (1, channel, y, x) into what is compared.
         differs: see `measure_halo`.
+        largest: see `block_sizes`.
     """
     options = RunOptions()
 
@@ -104,7 +106,7 @@ def measured(session: InferenceSession, seen: Input, scenes: list[np.ndarray], s
         progress.message(f"Even with a border of {halo} px, {tried[halo]:.2%} of the pixels depend on where blocks begin, because this network "
                          "looks farther. Maps may show faint seams.", "warning")
     found = {"places": 4 * len(scenes), "changed": tried[halo], "tried": {str(border): share for border, share in sorted(tried.items())}}
-    return {"halo": halo, **block_sizes(halo, stride), "halo_measured": found}
+    return {"halo": halo, **block_sizes(halo, stride, largest), "halo_measured": found}
 
 
 def measured_dated(session: InferenceSession, folder: str, seen: Input, progress: Progress) -> dict[str, Any]:
@@ -176,9 +178,10 @@ def measure_halo(classes: Callable[[np.ndarray], np.ndarray], scenes: list[np.nd
     def changed(halo: int) -> np.ndarray:
         shares = []
         for done, (scene, reference) in enumerate(zip(scenes, references, strict=True)):
-            progress.at(0.3 + 0.7 * done / len(scenes), f"{_TEXT}: trying {halo} px")
+            fraction = 1 - 0.7 * 0.5 ** len(tried) * (1 - 0.5 * done / len(scenes))  # nobody knows how many are tried: each is half of the rest
+            progress.at(fraction, f"{_TEXT}: trying {halo} px")
             for top, left in corners:
-                inside = found(scene, top - halo, left - halo, part + 2 * halo, 0.3 + 0.7 * done / len(scenes))
+                inside = found(scene, top - halo, left - halo, part + 2 * halo, fraction)
                 shares.append(differs(inside[..., halo:halo + part, halo:halo + part], reference[..., top:top + part, left:left + part]).mean())
         tried[halo] = round(float(np.mean(shares)), 7)
         return np.array(shares)

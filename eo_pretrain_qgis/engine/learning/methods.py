@@ -33,14 +33,14 @@ def learn(job: str, source: Any, output: str, values: dict[str, Any], progress: 
         job: one of `METHODS`.
         source: the folder of a dataset, or folders where the method takes several.
         output: run folder.
-        values: of the parameters of the job, the settings among them.
+        values: of the parameters of the job, the settings among them, and what these are called, see `runs.settings_table`.
         progress: told of every batch.
 
     Raises:
         EngineError: the device is not there; and see the methods.
     """
     kind, method = METHODS[job]
-    settings = kind(**{field.name: values[field.name] for field in fields(kind)})
+    settings = kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
     count = process_count(settings.device)
     if count > 1:
         return in_processes(count, method, (source, output, settings), progress)

@@ -21,7 +21,7 @@ from .networks.field_network import FieldUNet
 from .networks.fitted import NearestNeighbours, PixelProbe
 from .networks.gaussian import GaussianClassifier
 from .networks.patch_encoders import hidden_widths
-from .networks.series import SeriesNetwork
+from .networks.series import SeriesClassifier, SeriesNetwork
 from .networks.series_start import chosen_series_encoder, chosen_tile_encoder, start_series
 from .networks.spectral import DeepSpectralClassifier, SpectralClassifier, SpectralUNet
 from .networks.starting_weights import Matched, start_from
@@ -70,8 +70,8 @@ _TILES = Learner({"classifier above a regression": SpectralClassifier, "deep cla
                  deep="deep classifier above a regression", gaussian="classifier with likelihoods")
 _FIELDS = Learner({"field unet above a regression": FieldUNet, "unet": SegmentationNetwork, "linear on features": PixelProbe},
                   FieldSegmentation, "unet", {"probe": "linear on features"})
-_SERIES = Learner({"series network above a regression": SeriesNetwork}, SeriesMethod, "", encoder=chosen_series_encoder, start=start_series,
-                  usual=OF_SERIES)
+_SERIES = Learner({"series network above a regression": SeriesNetwork, "series classifier": SeriesClassifier}, SeriesMethod, "series classifier",
+                  encoder=chosen_series_encoder, start=start_series, usual=OF_SERIES)
 _TILES_IN_TIME = Learner({"U-TAE above a regression": TileSeriesNetwork}, TilesInTimeMethod, "", encoder=chosen_tile_encoder, start=start_series,
                          usual=OF_TILES_IN_TIME)
 LEARNERS: dict[str, Learner] = {"segmentation": _PIXELS, "fields": _FIELDS, "scene": _TILES, "patch": _TILES, "multilabel": _TILES,

@@ -11,19 +11,32 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ...markup import escaped
-from ...outputs import new_file
+from ...outputs import check_sidecar, new_file
 from ...progress import SILENT, Progress
 from ..cards import ClassInfo
 from ..datasets.legend import default_color
 from .category_style import Category, categorized, color_option
-from .style_files import check_sidecar, new_style
+from .style_files import new_style
 
 #: Confidence [%] → colour, from doubtful to sure.
 CONFIDENCE_COLOURS = {0: "#440154", 25: "#3b528b", 50: "#21918c", 75: "#5ec962", 100: "#fde725"}
+#: Disagreement [%] → colour and words, the darker the more. Where members agree the map must not look empty, and most of it has a few percent.
+DISAGREEMENT_COLOURS = {0: ("#deebf7", "0 %: all members agree"), 1: ("#c6dbef", "1 %"), 3: ("#9ecae1", "3 %"), 8: ("#6baed6", "8 %"),
+                        20: ("#3182bd", "20 %"), 50: ("#08306b", "50 % and more")}
+#: Margin [%] → colour and words, from two classes alike to none beside the mapped one.
+MARGIN_COLOURS = {0: ("#440154", "0 %: another class is as probable"), 25: ("#3b528b", "25 %"), 50: ("#21918c", "50 %"), 75: ("#5ec962", "75 %"),
+                  100: ("#fde725", "100 %: no other class")}
+#: Squared distance up to so many hundredths of its limit → colour and words, see `APPLICABILITY_COLOURS`.
+RANGE_COLOURS = {50: ("#0868ac", "well within the training values"), 100: ("#7bccc4", "within the training values"),
+                 150: ("#fdae6b", "outside the training values"), 250: ("#d94801", "far outside the training values")}
 #: Dissimilarity up to so many hundredths of its limit → colour and words. Blue is like the training ground, orange unlike it, also for eyes that do
 #: not tell red from green.
 APPLICABILITY_COLOURS = {50: ("#0868ac", "very like the training ground"), 100: ("#7bccc4", "like the training ground"),
                          150: ("#fdae6b", "unlike the training ground"), 250: ("#d94801", "very unlike the training ground")}
+#: Custom property of a layer's style: the name that QGIS is to show, whatever it would call the layer by itself.
+LAYER_NAME = "eo_pretrain/name"
+#: GDAL's category names are one for each value from 0 on, so a list of more would be long and empty.
+LARGEST_BYTE = 255
 _RAT_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))  # name, GDAL type, GDAL usage
 
 
@@ -66,14 +79,16 @@ def beside(path: str | Path, progress: Progress = SILENT, *, qml: Callable[[], s
 
 
 def raster_attributes(classes: Sequence[ClassInfo]) -> str:
-    """GDAL's `.aux.xml` for a class map: category names and an attribute table with colours."""
+    """GDAL's `.aux.xml` for a class map: an attribute table with colours, and category names where values are those of a Byte."""
     rows = coloured(classes)
     names = {row.value: row.name for row in rows}
-    categories = "".join(f"      <Category>{escaped(names.get(value, ''))}</Category>\n" for value in range(max(names) + 1))
+    listed = range(max(names) + 1) if max(names) <= LARGEST_BYTE else ()
+    categories = "".join(f"      <Category>{escaped(names.get(value, ''))}</Category>\n" for value in listed)
+    categories = f"    <CategoryNames>\n{categories}    </CategoryNames>\n" if categories else ""
     fields = "".join(f'      <FieldDefn index="{index}"><Name>{name}</Name><Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>\n'
                      for index, (name, kind, usage) in enumerate(_RAT_COLUMNS))
     cells = "".join(_attribute_row(index, (row.value, row.name, *rgb(row.color))) for index, row in enumerate(rows))
-    return (f'<PAMDataset>\n  <PAMRasterBand band="1">\n    <CategoryNames>\n{categories}    </CategoryNames>\n'
+    return (f'<PAMDataset>\n  <PAMRasterBand band="1">\n{categories}'
             f'    <GDALRasterAttributeTable tableType="thematic">\n{fields}{cells}    </GDALRasterAttributeTable>\n'
             "  </PAMRasterBand>\n</PAMDataset>\n")
 
@@ -88,15 +103,30 @@ def class_map_qml(classes: Sequence[ClassInfo]) -> str:
 
 def confidence_qml() -> str:
     """QGIS style of a confidence raster in percent."""
-    return _ramp({percent: (color, f"{percent} %") for percent, color in CONFIDENCE_COLOURS.items()}, "INTERPOLATED")
+    return ramp_qml({percent: (color, f"{percent} %") for percent, color in CONFIDENCE_COLOURS.items()}, "INTERPOLATED")
+
+
+def disagreement_qml() -> str:
+    """QGIS style of a disagreement in percent."""
+    return ramp_qml(DISAGREEMENT_COLOURS, "INTERPOLATED")
 
 
 def applicability_qml() -> str:
     """QGIS style of a dissimilarity in hundredths of its limit, in words."""
-    return _ramp(APPLICABILITY_COLOURS, "DISCRETE")
+    return ramp_qml(APPLICABILITY_COLOURS, "DISCRETE")
 
 
-def _ramp(entries: Mapping[int, tuple[str, str]], kind: str) -> str:
+def margin_qml() -> str:
+    """QGIS style of a margin between two classes in percent."""
+    return ramp_qml(MARGIN_COLOURS, "INTERPOLATED")
+
+
+def range_qml() -> str:
+    """QGIS style of a squared distance in hundredths of its limit, in words."""
+    return ramp_qml(RANGE_COLOURS, "DISCRETE")
+
+
+def ramp_qml(entries: Mapping[int, tuple[str, str]], kind: str) -> str:
     """QGIS style of the first band: value → colour and label, the values between them as QGIS's `kind` of ramp has it."""
     items = "".join(f'          <item value="{value}" label="{label}" color="{color}" alpha="255"/>\n' for value, (color, label) in entries.items())
     largest = max(entries)
@@ -132,7 +162,8 @@ def raster_qml(attributes: str, content: str, parts: str = "Symbology", more: st
             f"  </pipe>\n  <blendMode>0</blendMode>\n{more}</qgis>\n")
 
 
-def stretch(element: str, low: float, high: float) -> str:
-    """The element of a renderer that shows values from black, at the first of two, to full colour."""
-    return (f"      <{element}>\n        <minValue>{low:g}</minValue>\n        <maxValue>{high:g}</maxValue>\n"
-            f"        <algorithm>StretchToMinimumMaximum</algorithm>\n      </{element}>\n")
+def named(qml: str, name: str) -> str:
+    """A style that also holds a name for its layer, see `toolbox.styling`."""
+    option = f'<Option type="QString" name="{LAYER_NAME}" value="{escaped(name)}"/>'
+    properties = f'  <customproperties>\n    <Option type="Map">\n      {option}\n    </Option>\n  </customproperties>\n'
+    return qml.replace('styleCategories="Symbology', 'styleCategories="Symbology|CustomProperties', 1).replace("</qgis>", f"{properties}</qgis>", 1)

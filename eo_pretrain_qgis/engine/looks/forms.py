@@ -9,6 +9,8 @@ from ...markup import escaped
 #: A day from a calendar, or none.
 DAY = ('<editWidget type="DateTime"><config><Option type="Map"><Option type="bool" name="allow_null" value="true"/><Option type="bool" '
        'name="calendar_popup" value="true"/><Option type="QString" name="display_format" value="yyyy-MM-dd"/></Option></config></editWidget>')
+#: What GDAL calls the column of a GeoPackage that numbers its rows.
+ROW_NUMBER = "fid"
 HIDDEN = '<editWidget type="Hidden"><config><Option/></config></editWidget>'
 
 
@@ -20,7 +22,14 @@ def value_list(choices: Sequence[tuple[int | str, str]]) -> str:
             f"{options}</Option></Option></config></editWidget>")
 
 
-def form(widgets: Mapping[str, str]) -> str:
-    """The elements of a style that make the form: field → how it is filled in."""
-    fields = "".join(f'<field name="{escaped(field)}" configurationFlags="NoFlag">{widget}</field>\n' for field, widget in widgets.items())
-    return f"<fieldConfiguration>\n{fields}</fieldConfiguration>\n"
+def form(widgets: Mapping[str, str], fixed: Sequence[str] = ()) -> str:
+    """The elements of a style that make the form of a GeoPackage layer.
+
+    Args:
+        widgets: field → how it is filled in.
+        fixed: fields that are shown and cannot be changed. The row number of the file (fid) is never shown.
+    """
+    fields = "".join(f'<field name="{escaped(field)}" configurationFlags="NoFlag">{widget}</field>\n'
+                     for field, widget in {ROW_NUMBER: HIDDEN, **widgets}.items())
+    locked = "".join(f'<field name="{escaped(field)}" editable="0"/>\n' for field in fixed)
+    return f"<fieldConfiguration>\n{fields}</fieldConfiguration>\n<editable>\n{locked}</editable>\n"

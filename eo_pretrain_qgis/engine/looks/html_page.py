@@ -11,28 +11,56 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.ticker import MaxNLocator
 
-from ...markup import escaped
+from ...markup import escaped, page_of
 from ...outputs import new_file
+from ...version import plugin_version
 
 matplotlib.rcParams["text.parse_math"] = False  # a “$” in the name of a class or a band begins no formula
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733; background: #fff; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; border-bottom: 1px solid #d5dce3; }
-table { border-collapse: collapse; margin: .6rem 0; } th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e6ebf0; }
-th:first-child, td:first-child { text-align: left; } th { color: #51606f; font-weight: 600; }
-img, svg { max-width: 100%; height: auto; } .chip { display: inline-block; width: .9em; height: .9em; margin: 0 .35em 0 .8em; }
-"""
+#: Title of the section that every report has.
+NOT_SHOWN = "What this does not show"
+#: Small diagrams in a row.
+BESIDE = 4
+#: Names beside each other in the legend of a line chart.
+LEGEND_COLUMNS = 3
+#: Ends every page.
+FOOT = f"Made with EO Pretrain for QGIS {plugin_version()}. The page holds all that it shows; to print it, use the browser’s “Print” (A4)."
 
 
 def write_page(path: str, title: str, sections: Iterable[str]) -> None:
-    """Writes the page aside and renames it, so that a browser never loads half of it."""
-    body = "\n".join(sections)
-    page = (f"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{escaped(title)}</title><style>{STYLE}</style></head>\n"
-            f"<body><h1>{escaped(title)}</h1>\n{body}\n</body></html>\n")
+    """Writes the page aside and renames it, so that a browser never loads half of it.
+
+    Args:
+        path: an .html file.
+        title: in words.
+        sections: HTML; the first says what was reached, see `lead`.
+    """
     with new_file(path) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page_of(title, "\n".join(sections), FOOT), encoding="utf-8")
+
+
+def lead(text: str) -> str:
+    """The first sentences of a page: what was reached."""
+    return f"<p class=\"lead\">{escaped(text)}</p>"
+
+
+def caution(texts: Iterable[str]) -> list[str]:
+    """What one must know before reading on, in a box under the title. Nothing without texts."""
+    texts = list(texts)
+    return [f"<div class=\"caution\">{''.join(paragraph(text) for text in texts)}</div>"] if texts else []
+
+
+def not_shown(texts: Iterable[str]) -> list[str]:
+    """The section on what a page does not show, which every report has."""
+    return [heading(NOT_SHOWN), bullets(texts)]
+
+
+def technical(rows: Iterable[tuple[str, object]]) -> list[str]:
+    """What few readers want, folded at the end of a page; on paper only where it was unfolded before printing. Nothing without rows."""
+    rows = list(rows)
+    return [f"<details><summary>Technical details</summary>{facts_table(rows)}</details>"] if rows else []
 
 
 def heading(text: str) -> str:
@@ -52,9 +80,26 @@ def bullets(texts: Iterable[str]) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; numbers with a fraction get three digits, None a dash."""
-    lines = ["".join(f"<th>{escaped(str(cell))}</th>" for cell in head)]
-    lines += ["".join(f"<td>{escaped(_text(cell))}</td>" for cell in row) for row in rows]
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    heads = "".join(f"<th>{escaped(str(cell))}</th>" for cell in head)
+    lines = ("".join(f"<td>{escaped(_text(cell))}</td>" for cell in row) for row in rows)
+    return f"<div class=\"wide\"><table><thead><tr>{heads}</tr></thead>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"
+
+
+def shaded_table(head: Sequence[str], names: Sequence[str], shares: np.ndarray) -> str:
+    """Shares of a whole (row, column), 0 to 1, in percent, the darker the more; a dash where there is no number."""
+    heads = "".join(f"<th>{escaped(cell)}</th>" for cell in head)
+    lines = []
+    for name, row in zip(names, shares.tolist()):
+        cells = (f"<td class=\"shaded\" style=\"background:rgba(31,119,180,{0.6 * share:.2f})\">{100 * share:.1f}</td>" if share == share else
+                 "<td>–</td>" for share in row)
+        lines.append(f"<tr><td>{escaped(name)}</td>{''.join(cells)}</tr>")
+    return f"<div class=\"wide\"><table><thead><tr>{heads}</tr></thead>{''.join(lines)}</table></div>"
+
+
+def facts_table(rows: Iterable[tuple[str, object]]) -> str:
+    """What is known of something: a word and what it is, without a head."""
+    lines = (f"<tr><td>{escaped(name)}</td><td>{escaped(_text(cell))}</td></tr>" for name, cell in rows)
+    return f"<table class=\"facts\">{''.join(lines)}</table>"
 
 
 def legend(names: Sequence[str], colors: Sequence[str]) -> str:
@@ -69,28 +114,44 @@ def curves(panels: Sequence[tuple[str, dict[str, Sequence[float | None]]]]) -> s
     Args:
         panels: title and named series over the epochs 1, 2, …; None leaves a gap.
     """
-    figure = Figure(figsize=(4.6 * len(panels), 3), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(panels), 3.4), layout="constrained")
     for number, (title, series) in enumerate(panels, 1):
         axes = figure.add_subplot(1, len(panels), number, title=title, xlabel="epoch")
         for name, values in series.items():
             points = [np.nan if value is None else value for value in values]
             axes.plot(range(1, len(points) + 1), points, label=name, marker="." if len(points) < 3 else None)
         axes.grid(alpha=0.3)
-        if len(series) > 1:
-            axes.legend(fontsize="x-small")
-    return _svg(figure)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        if len(series) > 1:  # under the diagram, where it hides no curve
+            axes.legend(fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=min(len(series), LEGEND_COLUMNS), frameon=False)
+    return as_svg(figure)
 
 
-def reliability(series: dict[str, Sequence[tuple[float, float]]]) -> str:
-    """What was said against what was found, both 0 to 1, of named series of points, as SVG; on the diagonal both are the same."""
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    axes = figure.add_subplot(1, 1, 1, xlabel="probability that was given", ylabel="share that was right", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.plot((0, 1), (0, 1), color="0.6", linestyle="--", linewidth=1)
-    for name, points in series.items():
-        axes.plot(*zip(*points, strict=True), label=name, marker=".")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="x-small")
-    return _svg(figure)
+def reliability(panels: dict[str, dict[str, Sequence[tuple[float, float]]]]) -> str:
+    """What was said against what was found, both 0 to 1, as SVG; on the diagonal both are the same.
+
+    Args:
+        panels: title of a diagram, such as a class → name of a series → its points; they stand `BESIDE` in a row.
+    """
+    if not panels:
+        return ""
+    across = min(len(panels), BESIDE)
+    down, side = -(-len(panels) // across), 4 if across == 1 else 2.6
+    figure = Figure(figsize=(side * across, side * down + (across > 1)), layout="constrained")
+    for number, (title, series) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(down, across, number, title=title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.plot((0, 1), (0, 1), color="0.6", linestyle="--", linewidth=1)
+        for name, points in series.items():
+            axes.plot(*zip(*points, strict=True), label=name, marker=".")
+        axes.grid(alpha=0.3)
+    figure.supxlabel("probability that was given", fontsize="medium")
+    figure.supylabel("share that was right", fontsize="medium")
+    lines, labels = axes.get_legend_handles_labels()
+    if across == 1:
+        axes.legend(fontsize="x-small")
+    else:
+        figure.legend(lines, labels, loc="outside upper center", fontsize="x-small", ncols=len(labels))
+    return as_svg(figure)
 
 
 def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None], Sequence[float | None] | None]], unit: str) -> str:
@@ -113,10 +174,11 @@ def bars(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None
     axes.xaxis.set_major_formatter("{x:,.4g}")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize="x-small")
-    return _svg(figure)
+    return as_svg(figure)
 
 
-def _svg(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
+    """A figure as text for a page, the same for the same figure."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "eo-pretrain"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

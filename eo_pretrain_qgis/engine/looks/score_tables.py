@@ -12,6 +12,8 @@ from . import html_page as page
 if TYPE_CHECKING:
     from ..tasks import Task
 
+#: Said above a confusion matrix whose rows add up to 100 %.
+OF_ROWS = "The same as shares of each true class, in percent; rows add up to 100, and the diagonal is what the model finds (recall):"
 #: Figures of a class in words.
 CLASS_FIGURES = {"iou": "IoU", "f1": "F1", "precision": "precision", "recall": "recall", "average_precision": "average precision"}
 
@@ -24,8 +26,16 @@ def class_table(names: Sequence[str], found: dict[str, Any], kind: Task) -> str:
 
 
 def confusion_table(names: Sequence[str], counts: np.ndarray) -> str:
-    """Pixels, or samples, by true and predicted class, as HTML."""
-    return page.table(("true ↓ predicted →", *names), [(name, *map(int, row)) for name, row in zip(names, counts)])
+    """Pixels, or samples, by true and predicted class, as counts and as shares of each true class, as HTML."""
+    head = ("true ↓ predicted →", *names)
+    return page.table(head, [(name, *map(int, row)) for name, row in zip(names, counts)]) + page.paragraph(OF_ROWS) + page.shaded_table(
+        head, names, row_shares(counts))
+
+
+def row_shares(counts: np.ndarray) -> np.ndarray:
+    """What became of each true class: the share of each prediction in its row, 0 to 1 (class, class); not a number where nothing is of the class."""
+    sums = counts.sum(1, keepdims=True)
+    return np.where(sums > 0, counts / np.maximum(sums, 1), np.nan)
 
 
 def counted(row: dict[str, Any]) -> int | None:

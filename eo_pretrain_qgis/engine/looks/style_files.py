@@ -7,12 +7,16 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import DataError
 from ...outputs import new_file
 from ...progress import SILENT, Progress
 
 #: At the end of every style we write. QGIS leaves it out when the user saves a style of their own.
 MARK = "<!-- written by EO Pretrain for QGIS -->"
+
+#: In styles of rasters alone.
+_RASTER = "<rasterrenderer"
+#: Endings of layers that QGIS looks for such a style of.
+_LAYERS = (".tif", ".tiff", ".vrt", ".img", ".jp2", ".gpkg", ".shp", ".geojson", ".parquet", ".fgb")
 
 #: The table in which QGIS keeps the styles of the layers of a GeoPackage; to other programs it looks like one more layer.
 STYLES = "layer_styles"
@@ -30,10 +34,17 @@ _MAKE_TABLE = (
 def new_style(of: str | Path, text: str, progress: Progress = SILENT) -> Iterator[bool]:
     """Writes the style of an output, ``.qml`` in place of its ending, when the block ends without an error.
 
-    A style of that name that is not ours stays: it is the user's, maybe of another layer of that name. Gives whether ours is written.
+    A style of that name that is not ours stays: it is the user's, maybe of another layer of that name. So does one of ours that is of a raster where
+    a style of polygons or lines is to be written, or the other way round. Gives whether the user has no style of their own there.
     """
     path = Path(of).with_suffix(".qml")
-    if _is_foreign(path):
+    kept = _kept(path)
+    if kept and MARK in kept and (_RASTER in kept) != (_RASTER in text) and (others := _others(path, Path(of))):
+        progress.message(f"{path} is the style of {others[0]} and was kept, so none is written beside {Path(of).name}. Give it another name to get "
+                         "one.", "warning")
+        yield True
+        return
+    if kept is not None and MARK not in kept:
         progress.message(f"{path} is a style of your own and was kept. Move it and run again to get the style of the classes.", "warning")
         yield False
         return
@@ -57,20 +68,15 @@ def put_inside(package: str | Path, layer: str, text: str) -> None:
             "useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, 'EO Pretrain for QGIS', '')", (layer, column, layer, text))
 
 
-def check_sidecar(path: str | Path) -> None:
-    """Refuses an output whose name has a file of GDAL's beside it already, of another image: it would be taken for that of the output.
-
-    Raises:
-        DataError: there is such a file, and no output yet.
-    """
-    beside = Path(f"{path}.aux.xml")
-    if beside.exists() and not Path(path).exists():
-        raise DataError(f"{beside} is there already, and without {Path(path).name}, so it belongs to something else. Move it away, or choose another "
-                        "name for the output.")
-
-
-def _is_foreign(path: Path) -> bool:
+def _kept(path: Path) -> str | None:
+    """The style that is there."""
     try:
-        return MARK not in path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return False
+        return None
+
+
+def _others(path: Path, of: Path) -> list[str]:
+    """Names of layers beside an output whose style may be this one."""
+    return sorted(found.name for found in path.parent.iterdir()
+                  if found.stem == path.stem and found.suffix.lower() in _LAYERS and found.name != of.name)

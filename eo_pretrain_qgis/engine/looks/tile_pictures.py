@@ -9,14 +9,14 @@ import numpy as np
 from ..datasets.dataset import IGNORE, ClassInfo, Dataset
 from ..even_sample import even_sample
 from ..rasters.clouds import CLEAR
+from .stretching import limits, shades
 
 TRUE_COLOUR = ("B04", "B03", "B02")
 #: Bands that are no picture.
 NO_PICTURE = ("incidence_angle",)
 #: Grey of pixels without a measurement or a label.
 BLANK = 235
-#: Percentiles of the pictured tiles that become black and white.
-STRETCH = (2, 98)
+BLANK_COLOUR = f"#{BLANK:02x}{BLANK:02x}{BLANK:02x}"
 
 
 def look(dataset: Dataset, tiles: np.ndarray, sensor: str) -> np.ndarray:
@@ -28,7 +28,7 @@ def look(dataset: Dataset, tiles: np.ndarray, sensor: str) -> np.ndarray:
         sensor: whose images.
 
     Returns:
-        uint8 (n, y, x, 3); each colour stretched alike in all tiles, from their 2nd to their 98th percentile.
+        uint8 (n, y, x, 3); each colour stretched alike in all tiles, see `stretching.limits`.
     """
     info = dataset.sensor_named(sensor)
     images = dataset.images(tiles, info.name)
@@ -39,10 +39,10 @@ def look(dataset: Dataset, tiles: np.ndarray, sensor: str) -> np.ndarray:
         images, valid = images[best], valid[best]
     result = np.full((*valid.shape, 3), BLANK, np.uint8)
     if valid.any():
-        for colour, band in enumerate(pictured_bands([band.name for band in info.bands])):
-            values = images[:, band][valid].astype(np.float64)
-            low, high = np.nanpercentile(values, STRETCH)
-            result[..., colour][valid] = np.nan_to_num((values - low) / max(high - low, 1e-9)).clip(0, 1) * 255
+        chosen = pictured_bands([band.name for band in info.bands])
+        values = np.stack([images[:, band][valid] for band in chosen])
+        low, high = limits(values, [info.bands[band] for band in chosen])
+        result[valid] = shades(values.T, low, high)
     return result
 
 
@@ -69,9 +69,9 @@ def paint(labels: np.ndarray, classes: list[ClassInfo]) -> np.ndarray:
     return palette[labels]
 
 
-def telling_tiles(dataset: Dataset, split: str, count: int) -> np.ndarray:
-    """Tiles of a split that show most classes, out of an even sample of it, in their order."""
-    sample = even_sample(dataset.indices(split), 60)
+def telling_tiles(dataset: Dataset, tiles: np.ndarray, count: int) -> np.ndarray:
+    """Those of some tiles (n,) that show most classes, out of an even sample, in their order."""
+    sample = even_sample(tiles, 60)
     if not len(sample):
         return sample
     variety = [len(np.setdiff1d(labels, IGNORE)) for labels in dataset.labels(sample)]

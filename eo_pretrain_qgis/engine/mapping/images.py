@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
 
@@ -14,14 +14,16 @@ from rasterio.crs import CRS
 
 from ...errors import DataError, JobError, ModelError, listed
 from ...progress import SILENT, Progress
+from ...scene_names import scene_name
 from ..datasets.alignment import days_between
-from ..datasets.clear_scenes import clear_scenes
+from ..datasets.cloud_masks import Clouds, clear_scene, clear_scenes
 from ..models.package import Package
 from ..models.record import ModelInput
 from ..rasters.grid import PIXEL_TOLERANCE, Grid, Window
+from ..rasters.mosaic import Mosaic, Mosaicking, scenes_in
 from ..rasters.raster import Scene
 from ..rasters.same_band import are_unnamed, band_key
-from ..rasters.sensors import PRESETS, known_band
+from ..rasters.sensors import FIRST, PRESETS, Called, known_band
 from .band_matching import AS_MODEL, match_bands, preset_of
 from .reading import Source
 
@@ -29,14 +31,8 @@ from .reading import Source
 MOST_DAYS = 30
 #: Units of what sees through clouds.
 _RADAR = {"dB", "linear"}
-
-
-@dataclass(frozen=True)
-class Clouds:
-    """What hides the ground: raster values of masks, one or none, and their kind, a key of `cloud_flags.KINDS`."""
-
-    kind: str = "none"
-    masks: Sequence[dict] = ()
+#: What messages call the parameters of the second image.
+SECOND = Called("", "“Bands of the second image” (second_bands)", "“Sensor of the second image” (second_preset)")
 
 
 @dataclass(frozen=True)
@@ -44,31 +40,46 @@ class Image:
     """An image to map.
 
     Attributes:
-        sources: raster values of a job: one file with all bands, or the bands of one scene in several.
+        sources: raster values of a job: one file with all bands, or the bands of one scene in several; of a mosaic the scenes.
         preset: how the stored values are scaled, see `band_matching.match_bands`.
         bands: names of the bands in order, separated by commas; empty takes those in the files.
         nodata: a nodata value besides those in the files.
+        called: what messages call its parameters.
+        mosaic: how several scenes become one image; None where the sources are one scene.
     """
 
     sources: Sequence[dict]
     preset: str = AS_MODEL
     bands: str = ""
     nodata: float | None = None
+    called: Called = FIRST
+    mosaic: Mosaicking | None = None
 
     def scene(self, seen: ModelInput, clouds: Clouds, progress: Progress = SILENT) -> Scene:
         """A new handle on it, which says once to `progress` what is odd about its masks."""
-        scene = Scene.open(list(self.sources), self.nodata, preset_of(self.preset, seen.preset))
-        return clear_scenes([scene], clouds.masks, clouds.kind, progress)[0]
+        preset = preset_of(self.preset, seen.preset)
+        if self.mosaic is None:
+            scene = Scene.open(list(self.sources), self.nodata, preset)
+            scene.finer = seen.finer or 1
+            return clear_scene(scene, clouds.masks, clouds.kind, progress)
+        scenes = [Scene.open([source], self.nodata, preset) for source in scenes_in(self.sources)]
+        masks = scenes_in(clouds.masks)
+        if masks and len(masks) != len(scenes):
+            raise JobError(f"The number of cloud masks is {len(masks)}, and that of scenes {len(scenes)}. Give one for each scene, in the same "
+                           "order (a scene as it was delivered can be its own).")
+        made = Mosaic(clear_scenes(scenes, masks, clouds.kind, progress), self.mosaic)
+        made.finer = seen.finer or 1
+        return made
 
     def source(self, seen: ModelInput, scene: Scene, clouds: Clouds, progress: Progress, shift: tuple[int, int] = (0, 0)) -> Source:
         """What an input is read from; `scene` is an open handle on it."""
-        matches = match_bands(seen.bands, scene.band_names, image=scene.name, scene=scene, preset=self.preset, model_preset=seen.preset,
-                              bands_text=self.bands, progress=progress)
+        matches = match_bands(seen.bands, scene.band_names, called=replace(self.called, image=scene.name), scene=scene, preset=self.preset,
+                              model_preset=seen.preset, bands_text=self.bands, progress=progress)
         return Source(partial(self.scene, seen, clouds), matches, shift)
 
     def names(self) -> list[str]:
         """The names of its bands: those that were given, or else those in the files."""
-        with Scene.open(list(self.sources)) as scene:
+        with Scene.open(list(self.sources) if self.mosaic is None else scenes_in(self.sources)[:1]) as scene:
             return [name.strip() for name in self.bands.split(",") if name.strip()] or scene.band_names
 
     def fit(self, seen: ModelInput) -> float:
@@ -131,6 +142,10 @@ def opened(model: Package, given: Sequence[Image], clouds: Clouds, progress: Pro
     with ExitStack() as stack:
         scenes = {name: stack.enter_context(image.scene(inputs[name], hidden[name], progress)) for name, image in images.items()}
         _refuse_missing(model, scenes, progress)
+        for scene in (scene for scene in scenes.values() if scene.finer > 1):
+            x, y = scene.grid.metres_per_pixel()
+            progress.message(f"{scene.name} is resampled to pixels of {x:.4g} × {y:.4g} m, finer by {scene.finer}, as the images were from which the "
+                             "model learned. The map is as fine.")
         first, *others = scenes.values()
         for other in others:
             _warn_of_days(first, other, progress)
@@ -148,10 +163,23 @@ def _assigned(model: Package, inputs: dict[str, ModelInput], given: Sequence[Ima
     if len(names) == 1:
         return {names[0]: given[0]}
     fits = [{name: image.fit(seen) for name, seen in inputs.items()} for image in given]
+    _refuse_one_sensor(model, given, fits)
     chosen = max(permutations(names, len(given)), key=lambda order: sum(fit[name] for fit, name in zip(fits, order, strict=True)))
     found = dict(zip(chosen, given, strict=True))
     _refuse_stack(inputs, found)
     return {name: found[name] for name in names if name in found}
+
+
+def _refuse_one_sensor(model: Package, given: Sequence[Image], fits: list[dict[str, float]]) -> None:
+    """Refuses two images that are both of the same sensor, by what speaks for it, see `Image.fit`."""
+    best = {tuple(name for name, value in fit.items() if value == max(fit.values())) for fit in fits}
+    if len(given) < 2 or len(best) > 1 or len(sensor := best.pop()) > 1:
+        return
+    titles = [scene_name(image.sources[0]["path"]) for image in given]
+    other = listed([name for name in model.images if name not in sensor])
+    raise JobError(f"“Image” (images), {titles[0]}, and “Second image” (second_images), {titles[1]}, are both of the sensor {sensor[0]} by their "
+                   f"bands, and the model {model.path} reads one image of {' and one of '.join(model.images)}. Give an image of {other} in place of "
+                   "one of them.")
 
 
 def _refuse_stack(inputs: dict[str, ModelInput], found: dict[str, Image]) -> None:
@@ -170,11 +198,16 @@ def _clouded(inputs: dict[str, ModelInput], images: dict[str, Image], clouds: Cl
     """The masks of each image: of several inputs they are those of the one that sees clouds."""
     if len(inputs) == 1 or not clouds.masks:
         return dict.fromkeys(images, clouds)
-    optical = [name for name in images if not _RADAR & {band.unit for band in inputs[name].bands}]
+    optical = [name for name in images if sees_clouds(inputs[name])]
     if not optical:
         raise JobError(f"A cloud mask is given, and the images of {listed(images)} are of radar, which sees through clouds. Leave the mask empty, or "
                        "give the image that it belongs to.")
     return {name: clouds if name == optical[0] else Clouds() for name in images}
+
+
+def sees_clouds(seen: ModelInput) -> bool:
+    """Whether clouds hide the ground in the images of an input: not in those of radar."""
+    return not _RADAR & {band.unit for band in seen.bands}
 
 
 def _refuse_missing(model: Package, scenes: dict[str, Scene], progress: Progress) -> None:
@@ -228,7 +261,7 @@ def _differ(ours: Grid, theirs: Grid) -> str:
     if any(abs(own - other) * length > PIXEL_TOLERANCE * abs(own) for own, other, length in pairs):
         (x, y), (u, v) = ours.resolution, theirs.resolution
         unit = systems[0].axis_info[0].unit_name
-        return f"their pixels measure {x:.6g} × {y:.6g} and {u:.6g} × {v:.6g} {unit}" + (", and one lies upside down" if (x, y) == (u, v) else "")
+        return f"their pixels measure {x:.6g} × {y:.6g} and {u:.6g} × {v:.6g} {unit}"
     beside = [abs(steps - round(steps)) for steps in _steps(ours, theirs)]
     aside = f"the pixels of one lie {beside[0]:.2g} columns and {beside[1]:.2g} rows beside those of the other"
     return aside if max(beside) > PIXEL_TOLERANCE else ""

@@ -47,7 +47,8 @@ class Piece:
         values: of all inputs, one after the other (band, y, x) float32 over `tile.seen`; without a band where nothing of the target is known.
         known: where the model can say something, bool (y, x) over `tile.seen`.
         sensors: which inputs were measured, uint8 (y, x) over `tile.seen`: 1 the first, 2 the second, 4 the third; None of a model of one.
-        counts: per band of the images, pixels of the target that are known and measured, and of these those outside the training range.
+        counts: per band of the images, pixels of the target that are known and measured, of these those outside the training range, and those
+            outside it without the margin.
         limits: per band of the images, the smallest and the largest value of these pixels.
     """
 
@@ -56,7 +57,7 @@ class Piece:
     values: np.ndarray
     known: np.ndarray
     sensors: np.ndarray | None
-    counts: tuple[np.ndarray, np.ndarray]
+    counts: tuple[np.ndarray, np.ndarray, np.ndarray]
     limits: tuple[np.ndarray, np.ndarray]
 
     @property
@@ -89,7 +90,7 @@ class Reader:
         self.needed = [name for name, seen in inputs.items() if not seen.optional]
         low, high = (np.array([getattr(match.model, name) for match in all_matches(sources)], np.float32) for name in ("p001", "p999"))
         margin = RANGE_MARGIN * (high - low)
-        self.low, self.high = low - margin, high + margin
+        self.least, self.most, self.low, self.high = low, high, low - margin, high + margin
 
     def read(self, tile: Tile) -> Piece:
         """Reads one tile; pixels without data get the value the model was told means average."""
@@ -102,8 +103,9 @@ class Reader:
         shown = {name: valid for name, (_, valid) in read.items()}
         known = self._known(shown)
         target, bands = tile.core.intersection(self.area) or tile.core, len(self.low)
-        piece = Piece(tile, target, np.zeros((0, *known.shape), np.float32), known, self._sensors(shown),
-                      (np.zeros(bands, np.int64), np.zeros(bands, np.int64)), (np.full(bands, np.inf), np.full(bands, -np.inf)))
+        measured, outside, beyond = np.zeros((3, bands), np.int64)
+        piece = Piece(tile, target, np.zeros((0, *known.shape), np.float32), known, self._sensors(shown), (measured, outside, beyond),
+                      (np.full(bands, np.inf), np.full(bands, -np.inf)))
         if not piece.valid.any():
             return piece
         layers, first = [], 0
@@ -120,12 +122,13 @@ class Reader:
         values, fill = read[0].astype(np.float32), np.asarray(self.inputs[name].fill, np.float32)
         shown, inner = read[1], piece.inner
         kept = shown[inner] if shown is piece.known else shown[inner] & piece.valid
-        (measured, outside), (lowest, highest) = piece.counts, piece.limits
+        (measured, outside, beyond), (lowest, highest) = piece.counts, piece.limits
         for number, match in enumerate(self.sources[name].matches):
             match.convert(values[number])
             band, inside = first + number, values[number][inner]
             lowest[band], highest[band] = inside.min(where=kept, initial=np.inf), inside.max(where=kept, initial=-np.inf)
             outside[band] = np.count_nonzero(((inside < self.low[band]) | (inside > self.high[band])) & kept)
+            beyond[band] = np.count_nonzero(((inside < self.least[band]) | (inside > self.most[band])) & kept)
             values[number][~shown] = fill[number]
         measured[first:first + len(values)] = np.count_nonzero(kept)
         return values

@@ -31,3 +31,14 @@ def most_probable(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         np.putmask(position, scores[index] > best, index)
         np.maximum(best, scores[index], out=best)
     return position, best
+
+
+def next_probable(scores: np.ndarray, winner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position of the largest score but that of the `winner` (y, x), the first of equals, and that score; of two classes or more."""
+    best = np.where(winner == 0, scores[1], scores[0])
+    position = (winner == 0).astype(np.uint8)
+    for index in range(1, len(scores)):
+        larger = (scores[index] > best) & (winner != index)
+        np.putmask(position, larger, index)
+        np.copyto(best, scores[index], where=larger)
+    return position, best

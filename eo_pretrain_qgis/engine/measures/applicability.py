@@ -84,6 +84,15 @@ class KnownGround:
         return (features - self.centre) / self.spread
 
 
+def known_ground(features: np.ndarray, folds: np.ndarray) -> KnownGround | None:
+    """`KnownGround.of`; None where the samples say nothing of how unlike others are: they lie in one fold, or are alike."""
+    try:
+        known = KnownGround.of(features, folds)
+    except ValueError:
+        return None
+    return known if known.limit > 0 else None
+
+
 def _from_other_folds(rows: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Distance of each row (n, feature) to the nearest of another fold (n,)."""
     found = np.empty(len(rows))

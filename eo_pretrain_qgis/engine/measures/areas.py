@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .bootstrap import unseen
+
 #: Half of a 95 % interval in standard errors.
 Z = 1.96
+#: Errors of a class in a sample, below which its intervals hold the truth less often than in 95 of 100 samples (docs/evidence/assess-map.md).
+FEW_ERRORS = 5
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,17 @@ class Places:
 
 @dataclass(frozen=True)
 class Figure:
-    """An estimate and half of its 95 % interval; None where there is none."""
+    """An estimate and half of its 95 % interval; None where there is none.
+
+    Attributes:
+        value: the estimate.
+        half_width: no more than 0 where no unit was wrong, or none right, which is no proof.
+        limit: there, of an accuracy whose whole the map tells, the least (the largest) that it may be with 95 % confidence; else None.
+    """
 
     value: float | None
     half_width: float | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,29 @@ class _Terms:
         squares = np.bincount(groups, (terms - middle[groups])**2)
         return Z * math.sqrt(float((squares * self.spread)[np.bincount(groups) > 0].sum()))
 
+    def limit(self, ratio: float, whole: np.ndarray) -> float | None:
+        """See `Figure.limit`, of the pairs that `whole` chooses, bool (class, class).
+
+        With shares p of the strata wrong, none of n_h units is with the probability Π (1 - p_h)^n_h. As the logarithm is concave, this is at least
+        0.05 only where 1 - Σ w_h p_h ≥ 0.05^(1/n), with n the least n_h / w_h of the strata: all units, where they are drawn by area.
+        """
+        if ratio not in (0, 1):
+            return None
+        places = self.places
+        held = places.amounts * whole[places.truth, places.mapped]
+        sampled = np.maximum(self.sampled, np.finfo(float).tiny)
+        shares = self.weights * np.bincount(places.strata, held, len(sampled)) / sampled
+        pairs = np.unique(np.stack([places.strata, places.units])[:, held > 0], axis=1)
+        units = np.bincount(pairs[0], minlength=len(sampled))
+        there = shares > 0
+        missed = unseen(float((units[there] / (shares[there] / shares[there].sum())).min()))
+        return 1 - missed if ratio == 1 else missed
+
+    def accuracy(self, right: np.ndarray, whole: np.ndarray, drawn: bool) -> Figure:
+        """`figure` of a share of what the map tells, with its limit."""
+        found = self.figure(right, whole, drawn)
+        return found if found.value is None or not drawn else replace(found, limit=self.limit(found.value, whole))
+
     def figure(self, part: np.ndarray, whole: np.ndarray, drawn: bool) -> Figure:
         """The share of one choice of pairs within another; no value where that has none."""
         (above, up), (below, down) = self.share(part), self.share(whole)
@@ -127,7 +161,7 @@ def estimate(places: Places, sizes: np.ndarray, classes: int, drawn: bool = True
     of_truth, of_map = [row & every for row in rows], [row.T & every for row in rows]
     amounts = places.amounts * (terms.weights / np.maximum(terms.sampled, np.finfo(float).tiny))[places.strata]
     shares = np.bincount(places.truth * classes + places.mapped, amounts, classes * classes).reshape(classes, classes)
-    return Estimates(shares, terms.figure(right, every, drawn), tuple(terms.figure(one & right, one, drawn) for one in of_map),
+    return Estimates(shares, terms.accuracy(right, every, drawn), tuple(terms.accuracy(one & right, one, drawn) for one in of_map),
                      tuple(terms.figure(one & right, one, drawn) for one in of_truth), tuple(terms.figure(one, every, drawn) for one in of_truth))
 
 

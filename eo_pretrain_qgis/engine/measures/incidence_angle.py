@@ -6,9 +6,9 @@ the surface-type dependent effect of incidence angle, Annals of Glaciology 61(83
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from ...errors import DataError
 from ...progress import SILENT, Progress
 from ..cards import IGNORE, Input
 from ..even_sample import even_sample
-from .linear_probe import LinearProbe
 
 if TYPE_CHECKING:
     from ..classic.models import Labelled
@@ -58,9 +57,19 @@ def position_of_angle(seen: Input, folder: str, way: str) -> int:
         DataError: nowhere; `way` is what was asked for.
     """
     if seen.angle is None:
-        raise DataError(f"“Incidence angle” (incidence_angle) is {way}, and the chosen bands of {folder} ({', '.join(seen.names)}) have none in "
-                        "degrees. Leave it at “band”, or choose a dataset made with the incidence angle.")
+        refuse_no_angle([seen], folder, way)
     return seen.angle
+
+
+def refuse_no_angle(inputs: Iterable[Input], folder: str, way: str) -> NoReturn:
+    """Says that no band of any input is an angle; `way` is what was asked for.
+
+    Raises:
+        DataError: naming the bands of all.
+    """
+    names = ", ".join(name for seen in inputs for name in seen.names)
+    raise DataError(f"“Incidence angle” (incidence_angle) is {way}, and the chosen bands of {folder} ({names}) have none in degrees. Leave it at "
+                    "“band”, or choose a dataset made with the incidence angle.")
 
 
 def with_slopes(seen: Input, dataset: Dataset, tiles: np.ndarray, progress: Progress = SILENT) -> Input:
@@ -199,6 +208,8 @@ def has_angle(dataset: Dataset) -> bool:
 
 def angle_alone(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndarray], np.ndarray]]:
     """A regression on the mean incidence angle of a sample and its square, and nothing of its brightness; see `baselines.Baseline.fit`."""
+    from .linear_probe import LinearProbe  # only where it is used: every job reads the table of tasks
+
     def features(dataset: Dataset, samples: np.ndarray) -> np.ndarray:
         sensor, place = angle_bands(dataset)[0]
         angle = (sample_means(dataset, sensor, samples)[:, place] - 30) / 10
@@ -219,6 +230,8 @@ def angle_of_pixels(labelled: Labelled) -> Callable[[Dataset], Callable[[np.ndar
         angle = (images[:, place] * info.bands[place].scale + info.bands[place].offset - 30) / 10
         known = info.valid(images) & np.isfinite(angle)
         return np.where(known, angle, 0), known
+
+    from .linear_probe import LinearProbe
 
     dataset, features, labels = labelled.dataset, [], []
     tiles = even_sample(labelled.tiles, MEASURED)

@@ -19,15 +19,23 @@ LARGE, SMALL = range(2)
 
 
 def count_objects(truth: np.ndarray, found: np.ndarray, labelled: np.ndarray, pixel_ha: float) -> np.ndarray:
-    """Counts of one image, int64 (2, 3), which add up over images: see `HITS` and `LARGE`.
+    """`count_objects_of` of one image as a whole, int64 (2, 3)."""
+    return count_objects_of(truth, found, labelled, pixel_ha, np.zeros(truth.shape, np.int64), 1)[0]
 
-    A match is small where the true object is. A found object that lies for more than half on ground without labels counts nothing.
+
+def count_objects_of(truth: np.ndarray, found: np.ndarray, labelled: np.ndarray, pixel_ha: float, part: np.ndarray, parts: int) -> np.ndarray:
+    """Counts of the parts of an image, int64 (part, 2, 3), which add up over parts and images: see `HITS` and `LARGE`.
+
+    A match is small where the true object is, and of its part. An object is of the part that holds most of its labelled pixels, of the first where
+    several do. A found object that lies for more than half on ground without labels counts nothing.
 
     Args:
         truth: numbers of true objects, 0 for none (y, x).
         found: numbers of found objects, 0 for none (y, x).
         labelled: where the truth is known, bool (y, x).
         pixel_ha: area of a pixel [ha].
+        part: number of the part of each pixel (y, x).
+        parts: how many there are.
     """
     _, true = np.unique(np.where(labelled, truth, 0), return_inverse=True)
     _, other = np.unique(found, return_inverse=True)
@@ -44,12 +52,32 @@ def count_objects(truth: np.ndarray, found: np.ndarray, labelled: np.ndarray, pi
     share = shared / (sizes[pairs[:, 0]] + others[pairs[:, 1]] - shared)
     matched_true, matched_other = np.zeros(len(sizes), bool), np.zeros(len(others), bool)
     matched_true[pairs[share > MATCH, 0]] = matched_other[pairs[share > MATCH, 1]] = True
-    counts = np.zeros((2, 3), np.int64)
+    owner, other_owner = (_most(numbers, part.ravel()[known], len(all_of), parts) for numbers, all_of in ((true, sizes), (other, others)))
+    counts = np.zeros((parts, 2, 3), np.int64)
     for size in (LARGE, SMALL):
         true_here, found_here = (((count * pixel_ha < SMALL_HA) == (size == SMALL)) & (count > 0) for count in (sizes, others))
         true_here[:1] = found_here[:1] = False
-        counts[size] = (matched_true & true_here).sum(), (found_here & ~matched_other & judged).sum(), (true_here & ~matched_true).sum()
+        counted = (owner[matched_true & true_here], other_owner[found_here & ~matched_other & judged], owner[true_here & ~matched_true])
+        counts[:, size] = np.stack([np.bincount(one, minlength=parts) for one in counted], 1)
     return counts
+
+
+def _most(numbers: np.ndarray, part: np.ndarray, objects: int, parts: int) -> np.ndarray:
+    """The part that holds most pixels of each object (object,).
+
+    Args:
+        numbers: object of each pixel (n,).
+        part: of each pixel (n,).
+        objects: how many there are.
+        parts: how many there are.
+    """
+    pairs, pixels = np.unique(numbers * parts + part, return_counts=True)
+    whose, where = np.divmod(pairs, parts)
+    order = np.lexsort((where, -pixels, whose))
+    first, at = np.unique(whose[order], return_index=True)
+    found = np.zeros(objects, np.int64)
+    found[first] = where[order][at]
+    return found
 
 
 def object_scores(counts: np.ndarray) -> dict:

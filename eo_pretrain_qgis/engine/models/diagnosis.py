@@ -17,10 +17,10 @@ from rasterio.warp import transform
 
 from ...errors import EngineError, ModelError
 from ...progress import SILENT, Progress
-from .session import Session
+from . import runtimes
 
 #: Distributions whose versions decide what works.
-PACKAGES = ("numpy", "rasterio", "pyogrio", "geopandas", "onnx", "onnxruntime", "onnxruntime-gpu", "torch", "torchvision", "timm",
+PACKAGES = ("numpy", "rasterio", "pyogrio", "geopandas", "onnx", "openvino", "onnxruntime", "onnxruntime-gpu", "torch", "torchvision", "timm",
             "segmentation-models-pytorch", "lightning-fabric", "safetensors", "onnxscript")
 TILE_PX = 256
 LITTLE_MEMORY_GB = 2.0
@@ -70,7 +70,7 @@ def infer_once(device: str, progress: Progress = SILENT) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="eo_pretrain-", ignore_cleanup_errors=True) as folder:
         path = str(Path(folder) / "known.onnx")
         onnx.save(_known_network(weights), path)
-        session = Session(path, device, progress=progress)
+        session = runtimes.loaded(path, ("probabilities", 4, {}), device, progress=progress)
         found = session.run({"image": image})
         started = time.perf_counter()
         session.run({"image": image})

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import os
-import queue
 import re
 import shutil
-import ssl
 import sys
-import threading
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from ...errors import ModelError
-from ...outputs import disk_full, explained
+from ...outputs import disk_full, explained, move
 from ...process_identity import try_lock
 from ...progress import SILENT, Progress
+from ..network.transfer import BLOCK, PASSING, TICK_S, Transfer, is_address, untrusted, wait, words
 
-BLOCK = 1 << 18  # bytes
-TICK_S = 0.25  # between two looks at whether the user asked to stop
 LARGEST_FILE = 10**12  # bytes; weights are thousands of times smaller
-#: Answers after which the same request may succeed (RFC 9110 §15.5.9, RFC 6585, RFC 8470).
-PASSING = (408, 425, 429, 500, 502, 503, 504)
 BY_HAND = "or download the file by hand and give its path"
 
 
@@ -58,7 +49,7 @@ def download(address: str, path: str | Path, *, sha256: str, attempts: int = 4, 
         DataError: the disk is full or the folder may not be written.
         Cancelled: the user asked to stop.
     """
-    if not _is_address(address):
+    if not is_address(address):
         raise ModelError(f"{address} is no address of a download. Give one that begins with https://, {BY_HAND}.")
     if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         known = f" (“{sha256}” is not 64 hexadecimal digits)" if sha256 else ""
@@ -79,21 +70,13 @@ def _fetched(address: str, target: Path, part: Path, sha256: str, attempts: int,
             return _checked_again(target, sha256, address, progress)
         whole = file_sha256(part, progress) if part.exists() else ""  # killed before it was renamed
         digest = whole if whole == sha256 else _try_often(address, part, sha256, attempts, silence_s, progress)
-        os.replace(part, target)
+        move(part, target)
     return digest
 
 
 def checksum_digits(written: str) -> str:
     """A SHA-256 as a catalogue may write it, whole or in groups with blanks or colons between, as digits alone; other texts as they are."""
     return re.sub(r"[\s:]+", "", written).lower()
-
-
-def _is_address(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and address.isprintable() and " " not in address
-    except ValueError:  # half an IPv6 address, or a port that is no number
-        return False
 
 
 @contextlib.contextmanager
@@ -142,7 +125,7 @@ def _try_often(address: str, part: Path, sha256: str, attempts: int, silence_s: 
     for attempt in range(attempts):
         if attempt:
             progress.message(f"The download of {_shown(part)} {reason}; it is tried again ({attempt + 1} of {attempts}).", level="warning")
-            _wait(min(0.2 * 4 ** attempt, 15.0), progress)
+            wait(min(0.2 * 4 ** attempt, 15.0), progress)
         continued = part.exists() and part.stat().st_size > 0
         try:
             digest = _fetch(address, part, silence_s, progress)
@@ -164,7 +147,7 @@ def _fetch(address: str, part: Path, silence_s: float, progress: Progress) -> st
     """One attempt; returns the SHA-256 of what `part` then holds."""
     have = part.stat().st_size if part.exists() else 0
     digest = _digest_so_far(part, progress) if have else hashlib.sha256()
-    with _Transfer(address, have, silence_s).running() as transfer:
+    with Transfer(address, silence_s, {"Range": f"bytes={have}-"} if have else None).running() as transfer:
         head = transfer.next(progress, 0.0, f"Asking for {_shown(part)}")
         if isinstance(head, Exception):
             _explain(head, address, part)
@@ -179,78 +162,18 @@ def _fetch(address: str, part: Path, silence_s: float, progress: Progress) -> st
         with open(part, "r+b" if have else "wb") as stream:
             stream.seek(have)
             while True:
-                share, words = (have / total if total else 0.0), f"of {total / 1e6:.1f} MB" if total else "MB"
-                block = transfer.next(progress, share, f"Downloading {_shown(part)}: {have / 1e6:.1f} {words}")
+                share, of = (have / total if total else 0.0), f"of {total / 1e6:.1f} MB" if total else "MB"
+                block = transfer.next(progress, share, f"Downloading {_shown(part)}: {have / 1e6:.1f} {of}")
                 if block is None:
                     break
                 if isinstance(block, Exception):
-                    raise _BrokeOff(f"broke off at {share:.0%} ({_words(block)})")
+                    raise _BrokeOff(f"broke off at {share:.0%} ({words(block)})")
                 stream.write(block)
                 digest.update(block)
                 have += len(block)
     if total is not None and have < total:
         raise _BrokeOff(f"broke off at {have / total:.0%}")
     return digest.hexdigest()
-
-
-class _Transfer:
-    """A request in a thread of its own: waiting for bytes must not keep the user from stopping."""
-
-    def __init__(self, address: str, start: int, silence_s: float) -> None:
-        headers = {"User-Agent": "eo-pretrain", "Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
-        self.request = urllib.request.Request(address, headers=headers)  # noqa: S310 - the scheme was checked
-        self.silence_s = silence_s
-        self.items: queue.Queue[Any] = queue.Queue(maxsize=32)
-        self.stopped = threading.Event()
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[_Transfer]:
-        threading.Thread(target=self._work, daemon=True).start()
-        try:
-            yield self
-        finally:
-            self.stopped.set()
-
-    def next(self, progress: Progress, fraction: float, text: str) -> Any:
-        """The headers first, then blocks of bytes, then None; an exception where the transfer failed."""
-        waited = time.monotonic()
-        while True:
-            progress.at(fraction, text)
-            try:
-                return self.items.get(timeout=TICK_S)
-            except queue.Empty:
-                if time.monotonic() - waited > self.silence_s + 5:  # a name server that hangs knows no timeout
-                    return TimeoutError(f"nothing came for {self.silence_s:g} s")
-
-    def _work(self) -> None:
-        try:
-            opener = urllib.request.build_opener(_NeverLessSafe)
-            with opener.open(self.request, timeout=self.silence_s) as response:
-                self._put(response)
-                while block := response.read1(BLOCK):
-                    self._put(block)
-            self._put(None)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self._put(error)
-
-    def _put(self, item: Any) -> None:
-        while not self.stopped.is_set():
-            try:
-                self.items.put(item, timeout=TICK_S)
-                return
-            except queue.Full:
-                continue
-
-
-class _NeverLessSafe(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not from https to http, nor to anything but these."""
-
-    def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if not _is_address(newurl):
-            raise urllib.error.HTTPError(newurl, 403, "redirect to what is no download refused", headers, fp)
-        if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise urllib.error.HTTPError(newurl, 403, "unencrypted redirect refused", headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _extent(response: Any, asked: int, part: Path) -> tuple[int, int | None]:
@@ -273,13 +196,11 @@ def _explain(error: Exception, address: str, part: Path) -> None:
             part.unlink(missing_ok=True)
             raise _BrokeOff("had begun with another file") from None
         if error.code not in PASSING:
-            raise ModelError(f"The server answers {error.code} ({_words(error)}) for {address}. Check the address and the network, "
+            raise ModelError(f"The server answers {error.code} ({words(error)}) for {address}. Check the address and the network, "
                              f"{BY_HAND}.") from None
-    reason = getattr(error, "reason", error)
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        raise ModelError(f"The certificate of {urlsplit(address).netloc} is not trusted here ({reason.verify_message}). Set SSL_CERT_FILE "
-                         f"to the certificates of your network, {BY_HAND}.") from None
-    raise _BrokeOff(f"got no answer ({_words(error)})")
+    if sentence := untrusted(error, address, BY_HAND):
+        raise ModelError(sentence) from None
+    raise _BrokeOff(f"got no answer ({words(error)})")
 
 
 def _digest_so_far(path: Path, progress: Progress) -> Any:
@@ -291,16 +212,5 @@ def _digest_so_far(path: Path, progress: Progress) -> Any:
     return digest
 
 
-def _wait(seconds: float, progress: Progress) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        progress.at(0, "Waiting to try again")
-        time.sleep(min(TICK_S, seconds))
-
-
 def _difference(found: str, wanted: str) -> str:
     return f"its SHA-256 is {found}, and should be {wanted}"
-
-
-def _words(error: Exception) -> str:
-    return (str(getattr(error, "reason", None) or error) or type(error).__name__).splitlines()[0]

@@ -17,8 +17,8 @@ from ...errors import ModelError
 from .ports import refuse_foreign
 
 KEY = "eo_pretrain_applicability"
-#: What it gives, (n, 1, y, x) each, or (n, 1) of whole images: how unlike what was learned from a place is, and how many training samples are like
-#: it.
+#: What it gives, (n, 1, y, x) each, or (n, 1) of whole images and of series: how unlike what was learned from a place is, and how many training
+#: samples are like it.
 DISSIMILARITY, NEARBY = "dissimilarity", "nearby"
 #: These, each with its number of channels.
 OUTPUTS = {DISSIMILARITY: 1, NEARBY: 1}
@@ -62,6 +62,11 @@ def read(model: onnx.ModelProto, checksum: str, where: str) -> onnx.ModelProto:
     if not {port.name for port in ground.graph.input} <= known or [port.name for port in ground.graph.output] != list(OUTPUTS):
         raise damaged
     return ground
+
+
+def alone(path: str, checksum: str) -> bytes:
+    """The graph inside a model file, as a network of its own."""
+    return read(onnx.load(path), checksum, path).SerializeToString()
 
 
 def joined(path: str, checksum: str) -> bytes:

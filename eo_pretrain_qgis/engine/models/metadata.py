@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..cards import days_port
-from .kinds import EMBEDDING, KINDS, up
+from .kinds import DISAGREEMENT, EMBEDDING, KINDS, up
 
 STAC_VERSION = "1.1.0"
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.2/schema.json"
@@ -45,7 +45,7 @@ def stac_item(description: dict[str, Any], file_name: str = "model.onnx") -> dic
         "mlm:accelerator_constrained": False,
         "mlm:input": [port for seen in description["inputs"] for port in _inputs(seen, description.get("fixed_tile") or -1)],
         "mlm:output": [_output(description), *(_further(row, description) for row in description.get("further", ())),
-                       *(_beside(name, description.get("fixed_tile") or -1) for name in description.get("beside", ()))],
+                       *(_beside(name, description) for name in description.get("beside", ()))],
     }
     if not properties["datetime"]:  # STAC asks for a range where there is no instant
         properties |= {"datetime": None, "start_datetime": "1900-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
@@ -203,13 +203,17 @@ def _further(row: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]
             "description": f"Probability of each class of the target “{row['name']}”."}
 
 
-def _beside(name: str, side: int) -> dict[str, Any]:
+def _beside(name: str, description: dict[str, Any]) -> dict[str, Any]:
     """An output besides the classes, see `record.ModelRecord`."""
+    side, whole = description.get("fixed_tile") or -1, KINDS[description["task"]].axes == "b"
+    doubt = name.startswith(DISAGREEMENT)
     return {
         "name": name,
-        "description": "A share from 0 to 1 of each pixel, learned beside the classes.",
+        "description": "How much the members disagree: the mutual information of class and member over its largest value, 0 to 1." if doubt else
+                       "A share from 0 to 1 of each pixel, learned beside the classes.",
         "tasks": ["regression"],
-        "result": {"shape": [-1, 1, side, side], "dim_order": ["batch", "channel", "height", "width"], "data_type": "float32"},
+        "result": {"shape": [-1, 1, *([] if whole else [side, side])], "dim_order": ["batch", "channel", *([] if whole else ["height", "width"])],
+                   "data_type": "float32"},
         "post_processing_function": None,
     }
 

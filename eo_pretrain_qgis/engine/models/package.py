@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -31,12 +30,13 @@ from ...outputs import new_file
 from ...progress import SILENT, Progress
 from ..cards import ClassInfo, Input, ModelBand
 from ..records import checked, parse_json, shown
-from . import ground
+from . import ground, runtimes
 from . import metadata as model_metadata
-from .kinds import KINDS, SEGMENTATION, Kind, block_sizes
+from .kinds import DISAGREEMENT, KINDS, SEGMENTATION, Kind, block_sizes, score_range
+from .network import LoadedNetwork
 from .ports import check_graph, fixed_side, further_output
 from .record import ApplicabilityRecord, ModelInput, ModelRecord
-from .session import Session
+from .stepped import STEPPED, stepped
 
 FORMAT = "eo-pretrain model"
 VERSION = 2
@@ -72,7 +72,7 @@ class Package:
 
     @property
     def id(self) -> str:
-        """Name and the first eight digits of the weights' checksum."""
+        """Its name and eight digits, see `identity.identified`."""
         return self.record.id
 
     @cached_property
@@ -146,8 +146,8 @@ class Package:
         if name and name not in self.further:
             raise ModelError(f"The model {self.path} has no target “{name}”; besides {self.record.target_name or 'its classes'} it has "
                              f"{listed(self.further) or 'none'}. Choose one of these.")
-        own = {"classes": [asdict(row) for row in self.further[name]], "target_name": name, "scores": None} if name else {}
-        return Package(self.path, {**self.description, **own, "further": [], "beside": []})
+        own = {"classes": [asdict(row) for row in self.further[name]], "target_name": name, "scores": None, "confusion": None} if name else {}
+        return Package(self.path, {**self.description, **own, "further": [], "beside": [DISAGREEMENT] if self.record.members else []})
 
     @property
     def applicability(self) -> ApplicabilityRecord:
@@ -157,12 +157,19 @@ class Package:
             ModelError: nothing.
         """
         if self.record.applicability is None:
-            if any(seen.optional for seen in self.images.values()):  # no export of it would know
-                raise ModelError(f"The model {self.path} does without a sensor that is missing, and what is like training ground then is not known. "
-                                 "Leave “Area of applicability” (applicability) empty.")
             raise ModelError(f"The model {self.path} does not know the ground that it learned from. Export its run again where the dataset still is, "
                              "or leave “Area of applicability” (applicability) empty.")
         return self.record.applicability
+
+    def require_members(self) -> None:
+        """Refuses a single model.
+
+        Raises:
+            ModelError: it has no members that could disagree.
+        """
+        if not self.record.members:
+            raise ModelError(f"The model {self.path} is a single one, so nothing can disagree with it. Leave “Disagreement” (disagreement) empty, or "
+                             "give “Export model” several runs of the same training.")
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -218,26 +225,36 @@ class Package:
         with Path(self.path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
-    def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
-        """Loads the network in onnxruntime; see `Session`."""
-        return self._loaded(device, threads, progress, {}, None)
+    def session(self, device: str = "auto", threads: int = 0, fast: bool = False, progress: Progress = SILENT, decide: bool = False) -> LoadedNetwork:
+        """Loads the network; see `runtimes.loaded`. Where it is to `decide`, an embedding of images comes in the steps in which it is stored, see
+        `stepped.STEPPED`, and a GPU decides where it gives classes of pixels and nothing besides.
+        """
+        if decide and self.kind.embeds_images and (own := stepped(Path(self.path).read_bytes(), self.kind.output, score_range(self.kind))):
+            return runtimes.loaded(self.path, (STEPPED, self.channels, {}), device, threads, fast, progress, own)
+        return self._loaded(device, threads, fast, progress, {}, None, decide and not (self.further or self.beside or self.kind.whole))
 
-    def knowing_session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
+    def knowing_session(self, device: str = "auto", threads: int = 0, fast: bool = False, progress: Progress = SILENT) -> LoadedNetwork:
         """`session` of the network that gives `ground.OUTPUTS`, too, behind all others.
 
         Raises:
             ModelError: it does not know the ground that it learned from.
         """
-        return self._loaded(device, threads, progress, ground.OUTPUTS, ground.joined(self.path, self.applicability.sha256))
+        return self._loaded(device, threads, fast, progress, ground.OUTPUTS, ground.joined(self.path, self.applicability.sha256))
 
-    def _loaded(self, device: str, threads: int, progress: Progress, last: dict[str, int], content: bytes | None) -> Session:
+    def _loaded(self, device: str, threads: int, fast: bool, progress: Progress, last: dict[str, int], content: bytes | None,
+                decide: bool = False) -> LoadedNetwork:
         more = {further_output(name): len(classes) for name, classes in self.further.items()} | dict.fromkeys(self.beside, 1) | last
-        session = Session(self.path, device, threads, progress, self.kind.output, self.channels, more, content)
-        session.answered = self._answered
-        return session
+        network = runtimes.loaded(self.path, (self.kind.output, self.channels, more), device, threads, fast, progress, content,
+                                  score_range(self.kind) if decide else None)
+        network.answered = self._answered
+        return network
 
     def _answered(self, sides: tuple[int, ...]) -> tuple[int, ...]:
-        """Height and width of what it gives for images of that height and width; nothing where these have classes as a whole."""
+        """Height and width of what it gives for images of that height and width; nothing where these have classes as a whole, and for series, whose
+        bands come first here.
+        """
+        if "t" in self.kind.takes:
+            return sides[1:]
         if not self.kind.whole:
             return sides
         step = self.record.dense_step
@@ -303,11 +320,6 @@ def write(source: bytes | str | Path | onnx.ModelProto, description: dict[str, A
 def taken(seen: Input) -> dict[str, Any]:
     """An input as a description has it."""
     return {**asdict(seen), "fill": seen.centre}
-
-
-def id_of(name: str, checksum: str) -> str:
-    """The id of a model of that name whose weights have that checksum."""
-    return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'}-{checksum[:8]}"
 
 
 def fix_tile(model: onnx.ModelProto, side: int) -> None:

@@ -68,7 +68,7 @@ def check_graph(model: onnx.ModelProto, description: dict[str, Any], where: str)
         _check_port(model.graph.output, further_output(row["name"]), "byx" if description.get("dense_step") else kind.axes, len(row["classes"]),
                     f"classes of “{row['name']}”", where)
     for name in description.get("beside", ()):
-        _check_port(model.graph.output, name, "byx", 1, f"channels of “{name}”", where)
+        _check_port(model.graph.output, name, "byx" if description.get("dense_step") else kind.axes, 1, f"channels of “{name}”", where)
 
 
 def _check_port(ports: Any, name: str, axes: str, count: int, what: str, where: str) -> None:

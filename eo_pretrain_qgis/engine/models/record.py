@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from ..cards import Axes, ClassInfo, ModelBand, Preset, SeriesDays, days_port
+from ...errors import listed
+from ..cards import Axes, ClassInfo, Finer, LearnedFrom, ModelBand, Preset, SeriesDays, days_port
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, PlainName, Positive, Sha256, TargetName, differ, shown
-from .kinds import KINDS, Kind, up
+from .kinds import DISAGREEMENT, KINDS, Kind, up
 
 #: Networks halve their input some times; more than this would leave nothing of a tile.
 Stride = Annotated[int, Meta(ge=1, le=4096)]
@@ -28,6 +29,7 @@ class ModelInput(Struct, frozen=True):
         axes: see `cards.Input`.
         optional: see `cards.Input`.
         season: see `cards.Input`; of series.
+        finer: see `cards.SensorInfo`; the map is as fine.
     """
 
     name: FilledName
@@ -38,6 +40,7 @@ class ModelInput(Struct, frozen=True):
     axes: Axes = "byx"
     optional: bool = False
     season: SeriesDays | None = None
+    finer: Finer | None = None
 
     def __post_init__(self) -> None:
         _check_bands(self.bands)
@@ -105,6 +108,8 @@ class CalibrationRecord(Struct):
     classes_after: tuple[Finite | None, ...] = ()
     bins: tuple[ReliabilityBin, ...] = ()
     bins_after: tuple[ReliabilityBin, ...] = ()
+    classes_bins: tuple[tuple[ReliabilityBin, ...], ...] = ()
+    classes_bins_after: tuple[tuple[ReliabilityBin, ...], ...] = ()
 
 
 class ApplicabilityRecord(Struct):
@@ -118,23 +123,87 @@ class ApplicabilityRecord(Struct):
     sha256: Sha256
 
 
+class RangeRecord(Struct, frozen=True):
+    """The range of the training values of an input, see `classic.value_range.ValueRange`."""
+
+    centre: tuple[Finite, ...]
+    matrix: tuple[tuple[Finite, ...], ...]
+    limit: Positive
+    places: Count
+
+
+class RoadThresholdRecord(Struct):
+    """From which probability on pixels are road, with hysteresis, see `runs.road_thresholds`: F1 of lines there and at the usual one, on so many
+    tiles.
+    """
+
+    high: Positive
+    low: Positive
+    f1: Finite
+    usual_f1: Finite
+    tiles: Count
+
+
+class FieldScoreRecord(Struct):
+    """How well whole fields are found, see `runs.field_scores`: F1 with its 95 % interval, precision and recall, of so many fields on so many tiles
+    of a split, and over how many places the interval is; None where these are too few.
+    """
+
+    f1: Finite
+    tiles: Count
+    fields: Count
+    places: Count
+    precision: Finite | None = None
+    recall: Finite | None = None
+    interval: tuple[Finite, Finite] | None = None
+    split: Name = "validation"
+    places_words: Name = ""
+
+
+class FastRecord(Struct):
+    """The share of so many places of validation ground that get another class in bfloat16, and what computed it."""
+
+    changed: Finite
+    places: Count
+    runtime: Name
+
+
+class MemberRecord(Struct, frozen=True):
+    """One of several models that a file holds: the run it was learned in, its seed, the checksum of its weights, and what it reached alone."""
+
+    run: FilledName
+    seed: Count
+    sha256: Sha256
+    architecture: Name = ""
+    scores: dict[str, Any] | None = None
+
+
 class Provenance(Struct):
     """What other descriptions of the model are told of its origin; there is more for people."""
 
     start: str | None = None
     created: str | None = None
+    simulated: str = ""
+    learned_from: LearnedFrom | None = None
 
 
 class ModelRecord(Struct):
     """All that mapping, reports and other programs are told.
 
     Attributes:
-        beside: outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, such as the distance from a field's boundary.
+        beside: outputs of the graph besides the classes, each (n, 1, y, x) from 0 to 1, or (n, 1) where a sample has one answer, such as the distance
+            from a field's boundary, and how much members disagree.
+        members: the models whose mean it gives, see `ensemble.joined`; none where it is a single one.
         target_name: of the main target, where there are several.
         further: the others, each an output of the graph of its own.
         fusion: how the images of two sensors are joined in the network; empty of one, and of simple classifiers.
+        confusion: what it took for what on the ground of `scores`, samples or pixels (class, class), rows truth; None where nobody knows.
         calibration: name of an output of classes → how sure it may be.
         applicability: where it has learned from places like those of an image; None where nobody knows.
+        ranges: name of an input → the range of its training values; of all inputs, or empty where nobody knows.
+        road_threshold: of a model of roads; None where it was not chosen.
+        field_score: of a model of fields; None where it was not measured.
+        fast: what “fast” changes; None where nobody measured it.
         dense_step: the graph takes larger images, too, and gives a class for each of their squares of `tile_size` that begins at a multiple of
             this [px].
     """
@@ -160,12 +229,18 @@ class ModelRecord(Struct):
     parameters: Count | None = None
     target: Target | None = None
     beside: tuple[FilledName, ...] = ()
+    members: Annotated[tuple[MemberRecord, ...], Meta(max_length=100)] = ()
     fusion: Name = ""
     target_name: TargetName | Literal[""] = ""
     further: Annotated[tuple[FurtherTarget, ...], Meta(max_length=100)] = ()
     scores: dict[str, Any] | None = None
+    confusion: tuple[tuple[Count, ...], ...] | None = None
     calibration: dict[str, CalibrationRecord] = {}
     applicability: ApplicabilityRecord | None = None
+    ranges: dict[str, RangeRecord] = {}
+    road_threshold: RoadThresholdRecord | None = None
+    field_score: FieldScoreRecord | None = None
+    fast: FastRecord | None = None
     provenance: Provenance | None = None
     checksum: Sha256 | None = None
 
@@ -184,18 +259,35 @@ class ModelRecord(Struct):
         if self.dense_step is not None and not (self.kind.whole and self.fixed_tile is None):
             raise ValueError(f"“dense_step” is {self.dense_step}, which means something only where images of any size have a class for each of their "
                              "squares")
+        if self.members and DISAGREEMENT not in self.beside:
+            raise ValueError(f"it has {len(self.members)} “members”, and “beside” lacks “{DISAGREEMENT}”")
         for name in ("block", "small_block"):
             side = getattr(self, name)
             if side is not None and (side % self.stride or side <= 2 * up(self.halo, self.stride)):
                 raise ValueError(f"“{name}” is {side}, but must be a multiple of the stride of {self.stride} px that leaves something inside the "
                                  f"halo of {self.halo} px")
         differ([str(row.value) for row in self.classes], "the value of a class")
+        count = len(self.classes)
+        if self.confusion is not None and [len(row) for row in self.confusion] != [count] * count:
+            raise ValueError(f"“confusion” has no {count} rows of {count} numbers")
+        _check_ranges(self.ranges, self.inputs)
         differ([self.target_name.casefold(), *(row.name.casefold() for row in self.further)], "the target")
 
     @property
     def kind(self) -> Kind:
         """What models of its task give."""
         return KINDS[self.task]
+
+
+def _check_ranges(ranges: dict[str, RangeRecord], inputs: tuple[ModelInput, ...]) -> None:
+    widths = {seen.name: len(seen.bands) for seen in inputs}
+    if ranges and set(ranges) != set(widths):
+        raise ValueError(f"“ranges” is of {listed(sorted(ranges))}, but the inputs are {listed(sorted(widths))}")
+    for name, row in ranges.items():
+        if {len(row.centre), len(row.matrix), *map(len, row.matrix)} != {widths[name]}:
+            raise ValueError(f"the range of the input {shown(name)} is not of its {widths[name]} bands")
+        if not row.limit > 0:
+            raise ValueError(f"the limit of the range of the input {shown(name)} is 0")
 
 
 def _check_bands(bands: tuple[ModelBand, ...]) -> None:

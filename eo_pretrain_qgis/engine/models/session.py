@@ -11,7 +11,7 @@ import ctypes
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from ...errors import EngineError, ModelError, first_line, listed
+from ...errors import EngineError, ModelError
 from ...progress import SILENT, Progress
+from .bound import FLIGHTS, BoundRuns
+from .network import LoadedNetwork, reason, system_failure
 
 onnxruntime.disable_telemetry_events()  # also where it was imported before `offline` had said so
 VERSION = onnxruntime.__version__
@@ -30,17 +32,11 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mp
 #: Every kind of its own, and what the C++ below it throws: no memory, no more threads.
 _FAILURES: tuple[type[Exception], ...] = (
     *(kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, Exception)), RuntimeError, MemoryError)
-_OUT_OF_MEMORY = ("alloc", "out of memory", "memoryerror")
-_THREADS = "pthread_create"
 _ERRORS_ONLY = 3
 
 
-class MemoryRanOutError(EngineError):
-    """The device's memory does not hold what the network needs for an image."""
-
-
-class Session:
-    """A model on one device. `stop` may be called from any thread; a run under way ends within one operator.
+class Session(LoadedNetwork):
+    """A model on one device, in onnxruntime; a run under way ends within one operator of `stop`.
 
     Args:
         path: the .onnx file.
@@ -48,9 +44,9 @@ class Session:
             where that is not set, a GPU when there is one.
         threads: threads of the processor; 0 leaves it to onnxruntime.
         progress: warned when ``auto`` found a GPU that onnxruntime cannot use.
-        output: name of the graph's output.
-        channels: what the output is to have of them; None takes any number.
-        more: names of more outputs, each with its number of channels, which follow those.
+        output: see `LoadedNetwork`.
+        channels: see `LoadedNetwork`.
+        more: see `LoadedNetwork`.
         content: the network, where it is another than that in the file.
 
     Raises:
@@ -61,33 +57,25 @@ class Session:
     def __init__(self, path: str, device: str = "auto", threads: int = 0, progress: Progress = SILENT,
                  output: str = "probabilities", channels: int | None = None, more: Mapping[str, int] | None = None,
                  content: bytes | None = None) -> None:
-        self.path, self.output, self.channels, self.more = path, output, channels, dict(more or {})
-        #: Height and width of an image → of what the network gives for it.
-        self.answered: Callable[[tuple[int, ...]], tuple[int, ...]] = tuple
-        asked = os.environ.get("EOPRETRAIN_DEVICE", "auto") if device == "auto" else device
-        kind, index = _chosen(asked)
+        super().__init__(path, output, channels, more)
+        asked = asked_device(device)
+        kind, index = chosen_device(asked)
         if kind == "cuda":
             _preload()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = threads
-        # Idle threads of the pool would spin, on the cores that read and write the next tiles meanwhile.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = _loaded(content or path, path, options, _providers(kind, index))
+        self._session = _loaded(content or path, path, _options(threads), _providers(kind, index))
         self._run_options = onnxruntime.RunOptions()
         self._run_options.log_severity_level = _ERRORS_ONLY
         self._index = index
-        #: Why `auto` did not take the GPU that is there, and what to do; empty where all is well.
-        self.fallback = ""
+        self._bound: BoundRuns | None = None
         taken = self._session.get_providers()[0]
+        if taken == PROVIDERS["cuda"]:
+            self._bound, self.flights = BoundRuns(self._session, [self.output, *self.more], "cuda", index, _driver()), FLIGHTS
         if taken != PROVIDERS[kind] and asked != "auto":
-            reason = why_no_gpu() if kind == "cuda" else ""
+            why = why_no_gpu() if kind == "cuda" else ""
             raise EngineError(f"The device {asked} was asked for, but onnxruntime took {taken} instead. "
-                              f"{reason or 'Run “Check the engine” to see what is missing.'} Or choose “auto” or “cpu”.")
+                              f"{why or 'Run “Check the engine” to see what is missing.'} Or choose “auto” or “cpu”.")
         if asked == "auto" and taken == PROVIDERS["cpu"]:
-            self.fallback = why_no_gpu()
-            if self.fallback:
-                progress.message(self.fallback, level="warning")
+            self.fallback = warned_of_gpu(progress)
 
     @property
     def device(self) -> str:
@@ -96,77 +84,58 @@ class Session:
         name = next((word for word, provider in PROVIDERS.items() if provider == first), first)
         return f"{name}:{self._index} ({first})" if name == "cuda" else f"{name} ({first})"
 
-    def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
-        """Applies the network.
+    @property
+    def runtime(self) -> str:
+        """See `LoadedNetwork`."""
+        return f"onnxruntime {VERSION}"
 
-        Args:
-            images: each of its inputs by name, (n, band, y, x) float32, stored units; y and x are multiples of the model's stride.
-
-        Returns:
-            (n, class, y, x) float32, or (n, class) of whole images: probabilities, or what else the model gives; behind them those of `more`.
-
-        Raises:
-            MemoryRanOutError: when memory runs out.
-            ModelError: when the network fails on such an input, or gives something else.
-        """
-        shape, *others = (array.shape for array in images.values())
+    def _computed(self, images: dict[str, np.ndarray]) -> Sequence[Any]:
         try:
-            found, *more = self._session.run([self.output, *self.more], images, self._run_options)
+            if self._bound:
+                return self._bound.run(images, self._run_options)
+            return self._session.run([self.output, *self.more], images, self._run_options)
         except _FAILURES as error:
-            if _is_memory(error):
-                raise MemoryRanOutError(f"Memory ran out on {self.device} with a block of {shape[-1]} x {shape[-2]} px. Close other "
-                                        "programs, or use a computer with more memory.") from None
-            raise ModelError(f"The network in {self.path} fails on an input of shape {listed([str(shape), *map(str, others)])} "
-                             f"({first_line(error)[:200]}). "
-                             "Export the model again.") from None
-        main = self._checked(found, shape, self.channels)
-        beside = [self._checked(array, shape, channels) for array, channels in zip(more, self.more.values(), strict=True)]
-        return np.concatenate([main, *beside], 1) if beside else main
-
-    def _checked(self, found: Any, asked: tuple[int, ...], wanted: int | None) -> np.ndarray:
-        shape: tuple[int, ...] = getattr(found, "shape", ())
-        kind = getattr(found, "dtype", type(found))
-        sides = self.answered(asked[2:])
-        channels = wanted or (shape[1] if len(shape) == 2 + len(sides) else 0)
-        expected = (asked[0], channels, *sides)
-        if shape != expected or not channels or np.dtype(kind).kind != "f":
-            raise ModelError(f"The network in {self.path} gives an array of shape {shape} and type {kind} for an input of shape {asked}, but "
-                             f"{expected} of float32 is expected. Export the model again.")
-        return found.astype(np.float32, copy=False)
+            raise self._failed(error, images) from None
 
     def stop(self) -> None:
-        """Makes a run under way, and every later one, fail soon."""
+        """See `LoadedNetwork`."""
         self._run_options.terminate = True
 
 
-def on_processor(network: bytes, name: str = "the exported network") -> onnxruntime.InferenceSession:
+def on_processor(network: bytes, name: str = "the exported network", threads: int = 0) -> onnxruntime.InferenceSession:
     """A network held in memory, such as one just exported.
 
     Args:
         network: as ONNX.
         name: of it, for messages.
+        threads: of the processor; 0 leaves it to onnxruntime.
 
     Raises:
         ModelError: when onnxruntime cannot load it.
     """
-    return _loaded(network, name, None, [PROVIDERS["cpu"]])
+    return _loaded(network, name, _options(threads), [PROVIDERS["cpu"]])
+
+
+def _options(threads: int = 0) -> onnxruntime.SessionOptions:
+    """Those of every session, of which none changes a result."""
+    found = onnxruntime.SessionOptions()
+    found.log_severity_level = _ERRORS_ONLY
+    found.intra_op_num_threads = threads
+    # Idle threads of the pool would spin, on the cores that read and write the next tiles meanwhile.
+    found.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A pattern is one more piece of memory as large as all that a shape needs, beside that of the first run, whose parts serve the next ones as well.
+    found.enable_mem_pattern = False
+    # In the order of the network what is enlarged is added at once; by default all that is to be added is made first and held together.
+    found.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+    return found
 
 
 def _loaded(network: str | bytes, name: str, options: onnxruntime.SessionOptions | None, providers: list) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(network, options, providers=providers)
     except _FAILURES as error:
-        if _is_memory(error):
-            raise EngineError(f"Memory ran out while loading {name}. Close other programs, or use a computer with more memory.") from None
-        if _THREADS in str(error):
-            raise EngineError(f"The system allows no more threads, so {name} cannot be loaded ({first_line(error)[:200]}). End other programs, or "
-                              "ask for a higher limit of processes (ulimit -u).") from None
-        raise ModelError(f"onnxruntime {VERSION} cannot load {name} ({first_line(error)[:200]}). "
-                         "Export it again, or update the engine with “Install engine”.") from None
-
-
-def _is_memory(error: Exception) -> bool:
-    return any(word in f"{type(error).__name__} {error}".lower() for word in _OUT_OF_MEMORY)
+        raise system_failure(error, name) or ModelError(
+            f"onnxruntime {VERSION} cannot load {name} ({reason(error)}). Export it again, or update the engine with “Install engine”.") from None
 
 
 def cuda_devices() -> int:
@@ -203,6 +172,14 @@ def why_no_gpu() -> str:
     return ""
 
 
+def warned_of_gpu(progress: Progress) -> str:
+    """`why_no_gpu`, of which `progress` is warned."""
+    why = why_no_gpu()
+    if why:
+        progress.message(why, level="warning")
+    return why
+
+
 def missing_library() -> str:
     """What the system says of the first library that keeps onnxruntime's part for GPUs from loading; empty where it loads."""
     folder, (before, after) = Path(failures.__file__).parent, ("", ".dll") if sys.platform == "win32" else ("lib", ".so")
@@ -229,8 +206,22 @@ def _preload() -> None:
             onnxruntime.preload_dlls()
 
 
-def _chosen(asked: str) -> tuple[str, int]:
-    """Device kind and index for the word the user gave."""
+def asked_device(device: str) -> str:
+    """The word for a device that counts: of ``auto`` what EOPRETRAIN_DEVICE says, where it is set and not empty."""
+    asked = device.strip().lower() or "auto"
+    if asked != "auto":
+        return asked
+    found = os.environ.get("EOPRETRAIN_DEVICE", "").strip().lower() or "auto"
+    kind, _, number = found.partition(":")  # training takes several processes, a map the first
+    return kind if (kind == "cpu" and number.isdigit()) or found == "cuda:all" else found
+
+
+def chosen_device(asked: str) -> tuple[str, int]:
+    """Kind and index of the device for the word the user gave.
+
+    Raises:
+        EngineError: there is none, or this engine cannot use it.
+    """
     available = onnxruntime.get_available_providers()
     if asked == "auto":
         return ("cuda", 0) if PROVIDERS["cuda"] in available and cuda_devices() else ("cpu", 0)

@@ -48,13 +48,14 @@ class CloudMask:
     """The mask of one date; a mask on another grid is brought onto that of the image by the nearest pixel.
 
     Args:
-        raster: whose first band is the mask.
+        raster: that holds the mask.
         kind: key of `KINDS`.
+        band: which of its bands is the mask, 0-based.
     """
 
-    def __init__(self, raster: Raster, kind: str) -> None:
+    def __init__(self, raster: Raster, kind: str, band: int = 0) -> None:
         self.raster, self.kind = raster, kind
-        self._pixels = NearestPixels(raster)
+        self._pixels = NearestPixels(raster, band)
 
     def __enter__(self) -> CloudMask:
         return self

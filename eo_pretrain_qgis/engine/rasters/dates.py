@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import date, timedelta
 
@@ -25,6 +26,13 @@ def day_in(text: str) -> date | None:
         except ValueError:  # 30 February
             continue
     return None
+
+
+def day_of(value: str) -> date | None:
+    """The day that a value of a field of days is, in whatever year, or the first in its text; numbers in names are no days before 1970."""
+    with contextlib.suppress(ValueError):
+        return date.fromisoformat(value[:10])
+    return day_in(value)
 
 
 def first_day(*texts: str) -> str:

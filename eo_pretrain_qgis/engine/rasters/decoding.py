@@ -26,6 +26,7 @@ class Decoding:
     Attributes:
         words: what is done, for people.
         stored: NumPy name of the type of the file.
+        bands: number of bands of the whole.
         decode: stored values as float32 (band, y, x) and, where there is a second file, its values (1, y, x) → decoded values.
         nodata: stored value that means that nothing was embedded; None where none does.
         second: what the name of the second file ends in, before its ending; empty where none is needed.
@@ -33,6 +34,7 @@ class Decoding:
 
     words: str
     stored: str
+    bands: int
     decode: Callable[[np.ndarray, np.ndarray], np.ndarray]
     nodata: float | None = None
     second: str = ""
@@ -73,8 +75,8 @@ def scaled(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
 
 #: Name in `sensors.Sensor.decoding` → decoding.
 DECODINGS = {
-    "signed_square": Decoding("decoded as (value / 127.5)² with the sign of the value", "int8", signed_square, nodata=-128),
-    "scaled": Decoding("multiplied by a scale of each pixel, which is a second file", "int8", scaled, second="_scales"),
+    "signed_square": Decoding("decoded as (value / 127.5)² with the sign of the value", "int8", 64, signed_square, nodata=-128),
+    "scaled": Decoding("multiplied by a scale of each pixel, which is a second file", "int8", 128, scaled, second="_scales"),
 }
 
 
@@ -129,10 +131,14 @@ def decoded(rasters: list[Raster], name: str) -> list[Raster]:
         name: a key of `DECODINGS`.
 
     Raises:
-        DataError: see `Decoder`.
+        DataError: bands are missing, or there are others; and see `Decoder`.
     """
     ending = DECODINGS[name].second
     kept = [raster for raster in rasters if not (ending and PurePath(raster.path).stem.endswith(ending))] or rasters
+    count = sum(len(raster.indexes) for raster in kept)
+    if count != DECODINGS[name].bands:
+        raise DataError(f"The number of bands of {kept[0].path} is {count}, and embeddings that are {DECODINGS[name].words} have "
+                        f"{DECODINGS[name].bands}. Choose the file with all bands as it was published, or the sensor of the image.")
     for raster in kept:
         raster.decoder = Decoder(raster, name)
     return kept

@@ -12,7 +12,7 @@ import pyproj
 from rasterio import DatasetReader
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
-from rasterio.warp import transform, transform_bounds
+from rasterio.warp import transform_bounds
 
 from ...errors import DataError
 
@@ -60,8 +60,8 @@ class Grid:
     height: int
 
     def __str__(self) -> str:
-        x, y = self.resolution
-        return f"{self.width} × {self.height} pixels of {x:.6g} × {y:.6g}"
+        (west, _, _, north), (x, y) = self.bounds(), self.resolution
+        return f"{self.width} × {self.height} pixels of {x:.6g} × {y:.6g} from {west:.10g}, {north:.10g}"
 
     @property
     def resolution(self) -> tuple[float, float]:
@@ -155,6 +155,11 @@ class Grid:
                 windows.append(inside)
         return windows
 
+    def north_up(self) -> Grid:
+        """The same pixels with the northernmost row first."""
+        a, b, c, d, e, f = self.transform
+        return replace(self, transform=(a, b, c, d, -e, f + e * self.height)) if e > 0 else self
+
     def sub(self, window: Window) -> Grid:
         """The grid of a window."""
         a, b, c, d, e, f = self.transform
@@ -172,6 +177,7 @@ class Grid:
         """Longitude and latitude of the middle [degree]."""
         west, south, east, north = self.bounds()
         to_lonlat = pyproj.Transformer.from_crs(self.crs, "OGC:CRS84", always_xy=True)
+        south, north = on_earth(self.crs, (south, north)).tolist()
         return to_lonlat.transform((west + east) / 2, (south + north) / 2)
 
     def metres_per_pixel(self) -> tuple[float, float]:
@@ -182,8 +188,11 @@ class Grid:
         """
         crs = pyproj.CRS.from_wkt(self.crs)
         west, south, east, north = self.bounds()
-        x, y = (west + east) / 2, (south + north) / 2
+        south, north = on_earth(self.crs, (south, north)).tolist()
         width, height = self.resolution
+        x, y = (west + east) / 2, (south + north) / 2
+        lowest, highest = on_earth(self.crs, (-np.inf, np.inf)).tolist()
+        y = min(max(y, lowest + height / 2), highest - height / 2)  # a whole pixel, also at a pole
         to_lonlat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
         lon, lat = to_lonlat.transform([x - width / 2, x + width / 2, x, x], [y, y, y - height / 2, y + height / 2])
         _, _, lengths = pyproj.Geod(ellps="WGS84").inv([lon[0], lon[2]], [lat[0], lat[2]], [lon[1], lon[3]], [lat[1], lat[3]])
@@ -202,6 +211,7 @@ def reproject_bounds(box: tuple, source: str, target: str) -> tuple[float, float
     source_crs, target_crs = _known(source), _known(target)
     if source_crs == target_crs:
         return box
+    box = _on_earth(box, source)
     try:
         west, south, east, north = transform_bounds(source_crs, target_crs, *box, densify_pts=DENSITY)
     except CRSError:
@@ -218,6 +228,7 @@ def boxes_of(box: tuple, source: str, target: str) -> list[tuple[float, float, f
     Raises:
         DataError: when a CRS is not known.
     """
+    box = _on_earth(box, source)
     whole = reproject_bounds(box, source, target)
     if not all(math.isfinite(value) for value in whole):
         return []
@@ -226,7 +237,7 @@ def boxes_of(box: tuple, source: str, target: str) -> list[tuple[float, float, f
         return [(west + shift, south, east + shift, north) for shift in (0.0, -turn, turn)]
     # A map is cut where neighbours on an edge lie further apart than half of the whole.
     across = np.linspace(box[0], box[2], DENSITY)
-    edges = [np.asarray(transform(source, target, across, np.full(DENSITY, y))[0], float) for y in (box[1], (box[1] + box[3]) / 2, box[3])]
+    edges = [reprojected(source, target, across, np.full(DENSITY, y))[0] for y in (box[1], (box[1] + box[3]) / 2, box[3])]
     steps = np.abs(np.diff(edges, axis=1))
     places = np.concatenate(edges)
     if not np.isfinite(places).all() or not (steps > (east - west) / 2).any() or source == target:
@@ -235,8 +246,21 @@ def boxes_of(box: tuple, source: str, target: str) -> list[tuple[float, float, f
     return [(west - step, south, float(places[~right].max()) + step, north), (float(places[right].min()) - step, south, east + step, north)]
 
 
+def reprojected(source: str, target: str, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places in another CRS, both of the shape of x; infinite where it does not reach.
+
+    rasterio's transform raises where one of the places is not reached, such as the edges of the world in a UTM zone.
+    """
+    return _transformer(source, target).transform(x, y)
+
+
 @functools.lru_cache(maxsize=256)
-def full_turn(crs: str) -> float:
+def _transformer(source: str, target: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
+@functools.lru_cache(maxsize=256)
+def full_turn(crs: str | pyproj.CRS) -> float:
     """What a longitude grows by once around the earth: 360 in degrees; 0 where a CRS has no longitudes.
 
     Raises:
@@ -244,6 +268,17 @@ def full_turn(crs: str) -> float:
     """
     known = _known(crs)
     return round(2 * math.pi / known.units_factor[1], 9) if known.is_geographic else 0.0
+
+
+def on_earth(crs: str | pyproj.CRS, y: np.ndarray | tuple | float) -> np.ndarray:
+    """Second coordinates in a CRS; of latitudes beyond a pole, to which many rasters of the whole world reach by half a pixel, the pole's."""
+    turn = full_turn(crs)
+    return np.clip(y, -turn / 4, turn / 4) if turn else np.asarray(y)
+
+
+def _on_earth(box: tuple, crs: str) -> tuple[float, float, float, float]:
+    south, north = on_earth(crs, (box[1], box[3])).tolist()
+    return box[0], south, box[2], north
 
 
 def read_round(read: Callable[..., tuple[np.ndarray, np.ndarray]], grid: Grid, window: Window, *bands: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -293,7 +328,7 @@ def blocks(area: Window, size: int) -> list[Window]:
             for row in range(area.row, area.row + area.height, size) for col in range(area.col, area.col + area.width, size)]
 
 
-def _known(crs: str) -> CRS:
+def _known(crs: str | pyproj.CRS) -> CRS:
     try:
         return CRS.from_user_input(crs)
     except CRSError as error:
@@ -321,13 +356,15 @@ def read_grid(opened: DatasetReader, path: str, crs: str = "") -> Grid:
         crs: that goes before its own; empty takes that.
 
     Raises:
-        DataError: it lies on no north-up grid of the Earth.
+        DataError: it lies on no grid of the Earth with columns from west to east.
     """
     a, b, c, d, e, f = opened.transform[:6]
     if opened.gcps[0] and opened.transform.is_identity:
         raise DataError(f"{path} has only ground control points and no grid on the map. Warp it first with “Warp (reproject)”.")
     if abs(b) + abs(d) > ROTATION_TOLERANCE * (abs(a) + abs(e)):
         raise DataError(f"{path} is rotated against its coordinate axes. Warp it first with “Warp (reproject)”.")
+    if a < 0:
+        raise DataError(f"{path} stores its columns from east to west. Warp it first with “Warp (reproject)”.")
     try:
         found = CRS.from_user_input(crs) if crs else opened.crs
     except CRSError as error:
@@ -336,4 +373,11 @@ def read_grid(opened: DatasetReader, path: str, crs: str = "") -> Grid:
         raise DataError(f"{path} has no coordinate reference system. Set it in the layer's properties or with “Assign projection”.")
     if opened.transform.is_identity:
         raise DataError(f"{path} does not say where its pixels lie on the map. Georeference it first.")
-    return Grid(found.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)
+    grid = Grid(found.to_wkt(version="WKT2_2019"), (a, 0.0, c, 0.0, e, f), opened.width, opened.height)
+    _, south, _, north = grid.bounds()
+    bottom, top = on_earth(grid.crs, (south, north)).tolist()
+    if not bottom < top:
+        raise DataError(f"{path} lies beyond the poles: its latitudes are {south:.6g} to {north:.6g}, and the earth ends at ±90°. Its axes may be "
+                        "swapped, or its coordinate reference system is another one. Georeference it "
+                        "again, or set the system in the layer's properties.")
+    return grid

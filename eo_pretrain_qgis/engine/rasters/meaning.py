@@ -20,8 +20,13 @@ from ...progress import SILENT, Progress
 from .deliveries.packages import LEVEL_TAG
 from .embeddings import EMBEDDED
 from .plausibility import LARGEST_REFLECTANCE, File, Image, bands_of_files, hold_against_values, sample, warn_of_fill
+from .raster import Scene
 from .sensors import PRESETS, Band
 
+#: Tag of images, and of what is made of them, that show no real ground.
+SIMULATED = "SIMULATED"
+#: What pages say of figures from such images.
+SIMULATED_WORDS = "The images are simulated, so these figures say nothing of real ground."
 #: Stored value = (reflectance - offset) · 10000 from processing baseline 04.00 on, of 25 January 2022 (ESA, Sentinel-2 PSD 15, 2022).
 NEW_BASELINE, NEW_OFFSET = 4.0, -0.1
 _BASELINE_IN_NAME = re.compile(r"(?<![A-Z0-9])N(\d\d)(\d\d)(?![A-Z0-9])")
@@ -36,6 +41,12 @@ SOME_LOST, MOST_LOST = 0.005, 0.6
 ALIKE = 1e-9
 #: Units of which nobody but the file knows the scale.
 OPEN = ("unknown", EMBEDDED)
+
+
+def simulated_of(scenes: Sequence[Scene]) -> dict[str, str]:
+    """What the record of a place says where an image of it is simulated; nothing else."""
+    said = next((word for scene in scenes for raster in scene.rasters if (word := raster.tag(SIMULATED))), "")
+    return {"simulated": said} if said else {}
 
 
 @dataclass(frozen=True)
@@ -55,10 +66,10 @@ class Conversion:
     def __call__(self, values: np.ndarray, bands: list[int]) -> np.ndarray:
         """Values (band, y, x) of some bands; whole numbers are rounded and kept within their type."""
         gains, biases = (np.array([numbers[band] for band in bands])[:, None, None] for numbers in (self.gains, self.biases))
-        if (gains == 1).all() and (biases == 0).all():
-            return values.astype(self.dtype, copy=False)
-        changed = values * gains + biases
         dtype = np.dtype(self.dtype)
+        if (gains == 1).all() and (biases == 0).all() and (dtype.kind == "f" or np.can_cast(values.dtype, dtype)):
+            return values.astype(dtype, copy=False)
+        changed = values * gains + biases
         if dtype.kind != "f":
             limits = np.iinfo(dtype)
             changed = np.rint(np.nan_to_num(changed, copy=False)).clip(limits.min, limits.max)  # what is no number is not valid

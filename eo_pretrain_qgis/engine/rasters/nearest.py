@@ -89,10 +89,10 @@ class NearestPixels:
         if grid not in self._warped:
             self._forget()
             own = self.raster.grid
-            turn, (a, b, c, d, e, f) = full_turn(own.crs), own.transform
+            turn, (a, _, c, _, e, f) = full_turn(own.crs), self.raster.dataset.transform[:6]  # whose rows may run from south to north
             masked = ColorInterp.alpha in self.raster.dataset.colorinterp
             self._warped = {grid: [WarpedVRT(
-                self.raster.dataset, src_crs=own.crs, src_transform=rasterio.Affine(a, b, c + shift, d, e, f), crs=grid.crs,
+                self.raster.dataset, src_crs=own.crs, src_transform=rasterio.Affine(a, 0.0, c + shift, 0.0, e, f), crs=grid.crs,
                 transform=rasterio.Affine(*grid.transform), width=grid.width, height=grid.height, resampling=Resampling.nearest,
                 add_alpha=not masked, src_nodata=None, tolerance=TOLERANCE) for shift in self._shifts(grid, turn)]}
         return self._warped[grid]

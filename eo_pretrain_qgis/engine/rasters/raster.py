@@ -11,15 +11,16 @@ from types import TracebackType
 import numpy as np
 import rasterio
 import rasterio.windows
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from ...errors import DataError
 from ...scene_names import is_packed, may_be_scene, scene_name
 from . import deliveries, sources
-from .alpha_bands import can_mask
+from .alpha_bands import has_own_mask, mask_positions, shown_by_masks
 from .dates import ACQUIRED, WRITTEN, first_day
 from .decoding import Decoder, decoded
+from .finer import finer_grid, read_finer
 from .grid import Grid, Window, read_grid
 from .nodata import is_nodata
 from .same_band import band_of_file
@@ -31,7 +32,7 @@ ADVICE_SCENE = ("A scene is a Sentinel-2 product with MTD_MSIL1C.xml or MTD_MSIL
 
 
 class Raster:
-    """A raster file as bands on a north-up grid with a mask of valid pixels. The file is opened at first use.
+    """A raster file as bands on a north-up grid, however its rows are stored, with a mask of valid pixels. The file is opened at first use.
 
     Args:
         path: what GDAL opens, a file, ``/vsizip/…``, ``NETCDF:"…":name`` or an address; or a scene as in `deliveries`.
@@ -80,21 +81,19 @@ class Raster:
 
     @property
     def dataset(self) -> rasterio.DatasetReader:
-        """The open file, for what this class does not offer; reading pixels goes through `read`."""
+        """The open file, for what this class does not offer; reading pixels goes through `read`. Its rows may run from south to north."""
         if self._opened is None:
             advice = ADVICE_SCENE if may_be_scene(self.path) or is_packed(self.path) else ADVICE_FILE
             with self._explained("cannot be opened as a raster", advice), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused with a sentence below
                 self._virtual = self._virtual or deliveries.virtual_of(self.path)
                 opened = sources.virtual(self._virtual.xml) if self._virtual else sources.raster(self.path, **self._options)
-            self._grid = read_grid(opened, self.path, self.crs)
+            stored = read_grid(opened, self.path, self.crs)
+            self._grid = stored.north_up()
+            self._turned = self._grid is not stored
             with sources.permit(self.path):
-                self._mask_bands = [index for index, kind in enumerate(opened.colorinterp)
-                                    if kind == ColorInterp.alpha and opened.count > 1 and can_mask(opened, index)]
+                self._mask_bands, self._own_mask = mask_positions(opened), has_own_mask(opened)
                 self._bands = [index for index in range(opened.count) if index not in self._mask_bands]
-                kinds = opened.mask_flag_enums
-            # An alpha band that is a measurement makes GDAL's mask one of measurements.
-            self._masked = any(MaskFlags.per_dataset in flags and (self._mask_bands or MaskFlags.alpha not in flags) for flags in kinds)
             self._opened = opened
         return self._opened
 
@@ -151,8 +150,7 @@ class Raster:
         types = self.dataset.dtypes
         common = np.result_type(*(types[index] for index in self._bands))
         if common.kind not in "iuf":
-            raise DataError(f"{self.path} holds {common.name} values, which are no measurements to learn from. "
-                            "Convert it to real numbers first.")
+            raise DataError(f"{self.path} holds {common.name} values, which are no measurements to learn from. Convert it to real numbers first.")
         return common.name
 
     @property
@@ -212,13 +210,17 @@ class Raster:
         inside = window.intersection(self._grid.window)
         if inside is None:
             return np.zeros((len(bands), window.height, window.width), self.dtype), np.zeros((window.height, window.width), bool)
-        part = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
+        first = self._grid.height - inside.row - inside.height if self._turned else inside.row
+        part = rasterio.windows.Window(inside.col, first, inside.width, inside.height)
         top, left = inside.row - window.row, inside.col - window.col
         place = np.s_[top:top + inside.height, left:left + inside.width]
-        with self._explained(f"cannot be read at rows {inside.row} to {inside.row + inside.height}",
+        with self._explained(f"cannot be read at rows {first} to {first + inside.height}",
                              "The file may be cut short or damaged: copy or download it again."), sources.permit(self.path):
             read = dataset.read([self._bands[band] + 1 for band in bands], window=part, out_dtype=self.stored_type)
-            shown = dataset.dataset_mask(window=part) > 0 if self._masked else np.ones(read.shape[1:], bool)
+            masked = shown_by_masks(dataset, self._mask_bands, self._own_mask, part)
+            shown = np.ones(read.shape[1:], bool) if masked is None else masked
+        if self._turned:
+            read, shown = read[:, ::-1].copy(), shown[::-1].copy()
         for values_of_band, band in zip(read, bands, strict=True):
             if read.dtype.kind == "f":
                 shown &= np.isfinite(values_of_band)
@@ -238,7 +240,7 @@ class Raster:
         try:
             yield
         except RasterioIOError as error:
-            raise DataError(f"{self.path} {wrong} ({_innermost(error)}). {advice}") from error
+            raise DataError(f"{self.path} {wrong} ({sources.innermost(error)}). {advice}") from error
 
 
 class Scene:
@@ -247,6 +249,7 @@ class Scene:
     Attributes:
         empty: a stored value that, in all bands that are read at once, means that nothing was measured; None where there is none.
         conversion: turns the stored values of some bands into those of a dataset, see `meaning.Conversion`; None leaves them.
+        finer: the grid has so many pixels along the edge of one of the files, see `finer`.
     """
 
     def __init__(self, rasters: list[Raster]) -> None:
@@ -258,12 +261,12 @@ class Scene:
         self.rasters = rasters
         self.empty: float | None = None
         self.conversion: Callable[[np.ndarray, list[int]], np.ndarray] | None = None
+        self.finer = 1
         first = rasters[0]
         for other in rasters[1:]:
             if not first.grid.same_as(other.grid):
-                raise DataError(f"{first.path} and {other.path} lie on different grids ({first.grid}; "
-                                f"{other.grid}), so they cannot be bands of one scene. "
-                                "Resample one to the grid of the other with “Warp (reproject)”.")
+                raise DataError(f"{first.path} and {other.path} lie on different grids ({first.grid}; {other.grid}), so they cannot be bands of one "
+                                "scene. Resample one to the grid of the other with “Warp (reproject)”.")
 
     @classmethod
     def open(cls, sources: list[dict], declared_nodata: float | None = None, preset: str = "") -> Scene:
@@ -316,12 +319,13 @@ class Scene:
     @property
     def grid(self) -> Grid:
         """Where the pixels lie."""
-        return self.rasters[0].grid
+        return finer_grid(self.rasters[0].grid, self.finer)
 
     @property
     def block_size(self) -> tuple[int, int]:
         """Width and height of the blocks of the first raster [px]."""
-        return self.rasters[0].block_size
+        width, height = self.rasters[0].block_size
+        return width * self.finer, height * self.finer
 
     @property
     def band_names(self) -> list[str]:
@@ -365,6 +369,9 @@ class Scene:
 
     def read(self, window: Window, bands: list[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Values (band, y, x), converted where that was asked for, and valid pixels (y, x), as `Raster.read`."""
+        return self._as_stored(window, bands) if self.finer == 1 else read_finer(lambda part: self._as_stored(part, bands), window, self.finer)
+
+    def _as_stored(self, window: Window, bands: list[int] | None) -> tuple[np.ndarray, np.ndarray]:
         values, valid = self._read(window, bands)
         if self.empty is not None:
             valid &= (values != self.empty).any(0)
@@ -388,10 +395,3 @@ class Scene:
     @property
     def _places(self) -> list[tuple[Raster, int]]:
         return [(raster, band) for raster in self.rasters for band in range(len(raster.scales))]
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What GDAL said first: it names the file of several that is damaged."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
+from ...sensor_labels import spoken
 from ..records import FilledName, Finite, Name, Positive, printable
 from .embeddings import EMBEDDED, version_of
-from .same_band import POLARISATIONS, are_unnamed, renamed, same_band
+from .same_band import POLARISATIONS, are_unnamed, band_key, renamed, same_band
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ SENTINEL2_WAVELENGTHS = {
     "B01": 0.4427, "B02": 0.4924, "B03": 0.5598, "B04": 0.6646, "B05": 0.7041, "B06": 0.7405, "B07": 0.7828,
     "B08": 0.8328, "B8A": 0.8647, "B09": 0.9451, "B10": 1.3735, "B11": 1.6137, "B12": 2.2024,
 }
+#: What is written beside the bands of radar scenes that are read as they were delivered.
+ANGLE = "incidence_angle"
 _ALL = tuple(SENTINEL2_WAVELENGTHS)
 _WITHOUT_CIRRUS = tuple(name for name in _ALL if name != "B10")
 _LAND = tuple(name for name in _WITHOUT_CIRRUS if name not in ("B01", "B09"))
@@ -119,7 +123,26 @@ PRESETS = {
 }
 
 
-def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Progress = SILENT, image: str = "The image") -> list[Band]:
+@dataclass(frozen=True)
+class Called:
+    """What messages call an image, and the parameters that say what is in it.
+
+    Attributes:
+        image: name or path of it.
+        bands: the parameter for the names of its bands.
+        sensor: the parameter for its sensor.
+    """
+
+    image: str
+    bands: str = "“Bands”"
+    sensor: str = "“Sensor”"
+
+
+#: An image of a job that has one, or its first.
+FIRST = Called("The image")
+
+
+def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Progress = SILENT, called: Called = FIRST) -> list[Band]:
     """Says what the bands of an image are: by name, or by their number in the order of the sensor where they have none.
 
     Args:
@@ -127,7 +150,7 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
         names: the bands' names in the file, in order.
         bands_text: names in the same order, separated by commas, that replace those of the file; empty keeps them.
         progress: told when bands were taken by number, are not of the sensor, or got names of other bands than in the file.
-        image: what the file is called in messages.
+        called: what messages call the image and its parameters.
 
     Returns:
         One band for each name, all with different names.
@@ -137,45 +160,76 @@ def name_bands(preset: str, names: list[str], bands_text: str = "", progress: Pr
     """
     sensor, names = PRESETS[preset], [printable(name) for name in names]
     if bands_text and bands_text.strip():
-        given = _given_names(bands_text, len(names))
+        given = _given_names(bands_text, len(names), called)
         for name, other in renamed(names, given):
-            progress.message(f"{image} calls a band {name}, and “Bands” calls it {other}; it is taken for {other}. Leave “Bands” empty where the "
-                             "file is right.", level="warning")
+            progress.message(f"{called.image} calls a band {name}, and {called.bands} calls it {other}; it is taken for {other}. Leave "
+                             f"{called.bands} empty where the file is right.", level="warning")
         names = given
     if preset == "generic":
-        return [Band(name, None, EMBEDDED if version_of([name]) else "unknown") for name in _unique(names, progress)]
+        return [Band(name, None, EMBEDDED if version_of([name]) else "unknown") for name in _unique(names, called, progress)]
     known = [known_band(sensor, name) for name in names]
     if not any(known):
         example = ",".join(band.name for band in sensor.bands[:4])
         if not are_unnamed(names):
-            raise DataError(f"The bands of the image ({listed(names, 13)}) are none of {sensor.name} by their names. Choose the sensor of the image, "
-                            f"or name its bands in order in “Bands”, such as {example}.")
+            raise DataError(f"{called.image} has the bands {listed(names, 13)}, which are none of {sensor.name} by their names. Choose the sensor of "
+                            f"that image in {called.sensor}, or name its bands in order in {called.bands}, such as {example}.")
         if bands_text or len(names) not in sensor.subsets:
-            raise DataError(f"The bands of the image ({listed(names, 13)}) have no names, and their number, {len(names)}, does not tell which bands "
-                            f"of {sensor.name} they are. Name them in order in “Bands”, such as {example}.")
+            like = "" if bands_text else " or ".join(map(spoken, sensors_with(len(names))))
+            advice = f"As many have images of {like}. Choose in {called.sensor} the one that it comes from, or name" if like else "Name"
+            raise DataError(f"{called.image} has bands without names ({listed(names, 13)}), and their number, {len(names)}, does not tell which "
+                            f"bands of {sensor.name} they are. {advice} them in order in {called.bands}, such as {example}.")
         taken = sensor.subsets[len(names)]
-        progress.message(f"The bands have no names; they are taken in the order of {sensor.name}: {listed(taken, 13)}. Name them in “Bands” if that "
-                         "is wrong.", level="warning")
+        progress.message(f"{called.image} has bands without names; they are taken in the order of {sensor.name}: {listed(taken, 13)}. Name them in "
+                         f"{called.bands} if that is wrong.", level="warning")
         known = [known_band(sensor, name) for name in taken]
+    known = [band or (_angle(sensor) if name == ANGLE else None) for name, band in zip(names, known, strict=True)]
     others = [name for name, band in zip(names, known, strict=True) if band is None]
     if others:
-        progress.message(f"{sensor.name} has no band {listed(others, 13)}; such bands are used as they are stored.", level="warning")
+        progress.message(f"{called.image} has the band {listed(others, 13)}, which {sensor.name} has not; it is used as it is stored.",
+                         level="warning")
     bands = [band or Band(name) for name, band in zip(names, known, strict=True)]
     own = [band.name for band in bands]
-    told = SILENT if _unique(own, SILENT) == names else progress  # “B02 (2)” says already that it is the band of another date
-    return [replace(band, name=name) for band, name in zip(bands, _unique(own, told), strict=True)]
+    told = SILENT if _unique(own, called, SILENT) == names else progress  # “B02 (2)” says already that it is the band of another date
+    return [replace(band, name=name) for band, name in zip(bands, _unique(own, called, told), strict=True)]
 
 
-def _given_names(text: str, count: int) -> list[str]:
+def sensors_with(count: int, names: Collection[str] = ()) -> list[str]:
+    """Keys of `PRESETS` that have so many bands in files without names of bands, and among them those that the names mean."""
+    keys = set(map(band_key, names))
+    return [key for key, sensor in PRESETS.items() if keys <= set(map(band_key, sensor.subsets.get(count, ()))) and count in sensor.subsets]
+
+
+def warn_of_generic(preset: str, names: list[str], progress: Progress, called: Called = FIRST) -> None:
+    """Warns where a generic sensor is asked for and the bands have the names of Sentinel-2, three or more of B01 to B12.
+
+    Of bands without names it says what a model will know of them.
+    """
+    if preset == "generic" and are_unnamed(names):
+        progress.message(f"The bands of {called.image} have no names, and {called.sensor} is {spoken('generic')}, so a model knows them by their "
+                         f"order alone and takes no image whose bands have names. If the image is of a sensor in the list, choose it in "
+                         f"{called.sensor}; else name the bands in order in {called.bands}, such as red,green,blue.")
+    known = {band.name for name in names for band in PRESETS["sentinel2_l1c"].bands if band.name in re.split(r"[^A-Z0-9]+", name.upper())}
+    if preset == "generic" and len(known) >= 3:
+        progress.message(f"The bands of {called.image} are named as those of Sentinel-2 ({listed(sorted(known), 13)}), and {called.sensor} is "
+                         f"{spoken('generic')}, so nobody knows their unit. If the image is of Sentinel-2, choose its product in {called.sensor}: "
+                         "only then does a model fit images with another scale or offset.", level="warning")
+
+
+def _angle(sensor: Sensor) -> Band | None:
+    """The incidence angle, which images of radar have beside their bands; None for other sensors."""
+    return Band(ANGLE, None, "degree") if sensor.bands[0].unit in ("dB", "linear") else None
+
+
+def _given_names(text: str, count: int, called: Called) -> list[str]:
     given = [name.strip() for name in text.split(",") if name.strip()]
     if not given:
-        raise DataError(f"“Bands” holds “{text.strip()}” and no name. Leave it empty to take the names in the file, or give {count} names "
+        raise DataError(f"{called.bands} holds “{text.strip()}” and no name. Leave it empty to take the names in the file, or give {count} names "
                         "with commas between them.")
     if len(given) != count:
-        raise DataError(f"“Bands” names {len(given)} ({listed(given, 13)}), but the image has {count} bands. Give one name for each band, in order, "
-                        "with commas between them.")
+        raise DataError(f"{called.image} has {count} bands, and {called.bands} names {len(given)} ({listed(given, 13)}). Give one name for each "
+                        "band, in order, with commas between them.")
     if len(set(given)) < len(given):
-        raise DataError(f"“Bands” names a band twice ({listed(given, 13)}). Give each band its own name.")
+        raise DataError(f"{called.bands} names a band twice ({listed(given, 13)}). Give each band its own name.")
     return given
 
 
@@ -190,12 +244,12 @@ def known_band(sensor: Sensor, name: str) -> Band | None:
     return found[0] if len(found) == 1 else None
 
 
-def _unique(names: list[str], progress: Progress) -> list[str]:
+def _unique(names: list[str], called: Called, progress: Progress) -> list[str]:
     result: list[str] = []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice and not are_unnamed(names):
-        progress.message(f"The image has the band {listed(twice, 6)} more than once; the further ones are called {twice[0]} (2) and so on. Name "
-                         "them in “Bands” if they are other bands.", level="warning")
+        progress.message(f"{called.image} has the band {listed(twice, 6)} more than once; the further ones are called {twice[0]} (2) and so on. Name "
+                         f"them in {called.bands} if they are other bands.", level="warning")
     for name in names:
         number, free = 2, name
         while free in result:

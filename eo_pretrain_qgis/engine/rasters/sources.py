@@ -92,7 +92,7 @@ def virtual(xml: str) -> rasterio.DatasetReader:
 @contextlib.contextmanager
 def permit(path: str) -> Iterator[None]:
     """Within this context a raster may be read over the network, if its path is an address, alone: what may lie beside it is not asked for."""
-    with rasterio.Env(**_online(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR") if is_address(path) else contextlib.nullcontext():
+    with rasterio.Env(**online(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR") if is_address(path) else contextlib.nullcontext():
         yield
 
 
@@ -108,7 +108,7 @@ def vector(path: str) -> Iterator[str]:
         _check(path)
         yield _gdal_name(path)
         return
-    options = _online()
+    options = online()
     pyogrio.set_gdal_config_options(options)
     try:
         yield _gdal_name(path)
@@ -137,7 +137,7 @@ def is_address(path: str) -> bool:
     return bool(_ADDRESS.search(path)) and not os.path.exists(path)
 
 
-def _online() -> dict[str, str]:
+def online() -> dict[str, str]:
     """Settings that undo those of `offline`: an ending may be one character, and with all of them every address is allowed."""
     proxies = urllib.request.getproxies()
     proxy = proxies.get("all", "")
@@ -299,3 +299,10 @@ def _read_zipped(name: str, size: int) -> bytes:
         archive, member = next(((inside[:end], inside[end:]) for end in ends if os.path.isfile(inside[:end])), ("", ""))
     with zipfile.ZipFile(archive) as opened, opened.open(member.strip("/")) as stream:
         return stream.read(size)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What GDAL said first: it names the file of several that is damaged."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

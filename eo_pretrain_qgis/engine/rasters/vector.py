@@ -254,6 +254,7 @@ def repaired(features: geopandas.GeoDataFrame, path: str, progress: Progress = S
     if empty.any():
         progress.message(f"{empty.sum()} of {total} features of {path} have no geometry and are left out.", level="warning")
         features = features[~empty]
+    features = without_endless(features, path, progress)
     shapes = np.asarray(features.geometry.values, object).copy()
     invalid = ~shapely.is_valid(shapes)
     if invalid.any():
@@ -272,6 +273,38 @@ def repaired(features: geopandas.GeoDataFrame, path: str, progress: Progress = S
     if features.empty:
         raise DataError(f"{path} holds no feature with a geometry that can be used. Draw the labels again or choose another layer.")
     return features
+
+
+def polygons_of(features: geopandas.GeoDataFrame, path: str, what: str, progress: Progress = SILENT) -> geopandas.GeoDataFrame:
+    """The polygons among features; says how many others are left out.
+
+    Args:
+        features: see `repaired`.
+        path: of their layer.
+        what: is to be said of a layer without polygons, such as “parcels are polygons”.
+        progress: see above.
+
+    Raises:
+        DataError: there are none.
+    """
+    kept = features[np.asarray(features.geom_type.isin(("Polygon", "MultiPolygon")))]
+    if kept.empty:
+        raise DataError(f"{path} holds no polygons, but {what}. Choose a polygon layer.")
+    if len(kept) < len(features):
+        progress.message(f"{len(features) - len(kept)} features of {path} are no polygons and are left out.", level="warning")
+    return kept
+
+
+def without_endless(features: geopandas.GeoDataFrame, path: str, progress: Progress = SILENT) -> geopandas.GeoDataFrame:
+    """Leaves out features with a coordinate that is infinite or no number, which no repair takes, and says how many."""
+    shapes = np.asarray(features.geometry.values, object)
+    invalid = np.flatnonzero(~shapely.is_valid(shapes) & ~shapely.is_missing(shapes))
+    places, owners = shapely.get_coordinates(shapes[invalid], return_index=True)
+    endless = np.isin(np.arange(len(shapes)), invalid[owners[~np.isfinite(places).all(1)]])
+    if endless.any():
+        progress.message(f"{endless.sum()} of {len(shapes)} features of {path} have coordinates that are no numbers and are left out.",
+                         level="warning")
+    return features[~endless]
 
 
 def valid_areas(shapes: np.ndarray) -> np.ndarray:
@@ -325,7 +358,8 @@ def on_grid(shapes: geopandas.GeoSeries, grid: Grid) -> np.ndarray:
     return own
 
 
-def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, style: str, progress: Progress = SILENT) -> None:
+def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, style: str, progress: Progress = SILENT,
+                told: dict[str, str] | None = None, empty: str = "Polygon") -> None:
     """Writes a GeoPackage with one layer and its style, inside and beside it; an existing file is replaced when the new one is whole.
 
     Args:
@@ -334,6 +368,8 @@ def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, 
         features: in their order.
         style: the text of a .qml.
         progress: told when a style of the user's beside the file is kept; it is then the only one.
+        told: metadata of the layer, key → text, such as its licence.
+        empty: what a layer without features is of; QGIS shows one of unknown geometry as a table, without its style.
 
     Raises:
         DataError: disk full, not permitted, or open elsewhere.
@@ -343,7 +379,8 @@ def write_layer(path: str | Path, layer: str, features: geopandas.GeoDataFrame, 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # that the name does not end in .gpkg yet
                 # Version 1.2 is read without a warning by every GDAL a QGIS we support comes with.
-                pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG", dataset_options={"VERSION": "1.2"})
+                pyogrio.write_dataframe(features, part, layer=layer, driver="GPKG", dataset_options={"VERSION": "1.2"},
+                                        layer_metadata=told, geometry_type=None if len(features) else empty)
             if styled:
                 put_inside(part, layer, style)
         except (RuntimeError, sqlite3.Error) as error:  # what pyogrio raises for every failure of GDAL

@@ -29,7 +29,7 @@ from .by_scene import Counts, SceneCounts, Tried, share_error
 from .run_folder import CLASSIFIER, NETWORK, RunFolder
 
 #: All approaches in words, in the order in which the first of equals is kept.
-NAMES = {**WORDS, NETWORK: "network above the regression"}
+NAMES = {**WORDS, NETWORK: "network started from the regression"}
 #: Largest difference allowed between a probability of the file and of the classifier for the same statistics, which are computed in another order
 #: there; so a tree may send a pixel another way, and a small share of classes may change.
 TOLERANCE, CHANGED = 1e-4, 1e-3
@@ -179,7 +179,8 @@ def compared(card: dict[str, Any]) -> str:
     doubt = any(card["approaches"][name].get("doubt") for name in tried)
     why = " The simplest is kept unless another is ahead by more than its standard error; where series are few, simple ones are also asked for " \
         "training series that they were not shown." if doubt else ""
-    return f"Kept is the {NAMES[card['kept']]}. {FIGURES[task_named(card['task']).score].capitalize()} on the validation tiles: {scores}.{why}"
+    figure = FIGURES[task_named(card["task"]).score]
+    return f"Kept is the {NAMES[card['kept']]}. {figure[0].upper()}{figure[1:]} on the validation tiles: {scores}.{why}"
 
 
 def approaches_table(card: dict[str, Any]) -> list[str]:

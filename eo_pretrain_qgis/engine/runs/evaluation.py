@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from ...errors import DataError, listed
 from ...progress import SILENT, Progress
 from ..cards import Input
 from ..classic.models import Labelled
-from ..datasets.dataset import ALL, Dataset
+from ..datasets.dataset import ALL, SPLITS, Dataset
 from ..datasets.dates import check_season
 from ..datasets.splitting.label_shares import real_share, training_share
+from ..datasets.visible import for_inputs
 from ..even_sample import even_sample
 from ..looks import html_page as page
-from ..measures.bootstrap import FEWEST, draws, interval, resampled
+from ..measures.bootstrap import FEWEST, Resamples, together
 from ..tasks import FIGURES
 from .answers import Answers, KeptClassifier
 from .approaches import NAMES
@@ -27,7 +29,8 @@ from .by_day import LOOKED_AT, by_day, day_sections
 from .by_scene import GroupCounts
 from .error_layer import refuse_unknown_places, write_errors
 from .evaluation_page import MODEL, sections, target_sections
-from .further import Further
+from .further import Further, tiles_words
+from .ice_scores import combined_facts
 from .learnable import check_learnable
 from .map_scores import count_groups, count_maps
 from .mosaics import Mosaics
@@ -66,40 +69,46 @@ def measure_run(run: RunFolder, opened: Callable[[Dataset], Answers], dataset_fo
         DataError: the split is empty, the dataset does not fit the run, or it shows scenes or tiles the run learned from.
         ModelError: the run has no model.
     """
-    dataset, source = _open(run, dataset_folder, split, progress)
-    tiles, kind = dataset.indices(split), dataset.kind
+    dataset, source = _open(run, dataset_folder, (split, further.subset), progress)
+    tiles, kind = dataset.indices(split, subset=further.subset), dataset.kind
     if further.errors:
         refuse_unknown_places(dataset, tiles)
     answers = opened(dataset)
-    _tell_measured(run, answers.seen, f"{len(tiles)} {split} {kind.pieces}", progress)
+    dataset, source = answers.dataset, for_inputs(source, {one.name: one for one in answers.seen.each})
+    which = "" if split == ALL else f"{split} "
+    _tell_measured(run, answers.seen, f"{len(tiles)} {which}{kind.pieces}{_of(further.subset)}", progress)
     if kind.dates and (left_out := check_season(dataset, answers.seen, tiles)):
         progress.message(left_out, "warning")
     share, seed = run.card["settings"].get("label_share", 100), run.card["seed"]
     learned = training_share(source, share, seed)  # what the run guessed for other tiles is its own
-    mosaics, cells = mosaics_of(dataset, tiles, further, progress), _cells(dataset, source, split, progress)
+    mosaics, cells = mosaics_of(dataset, tiles, further, progress), _cells(dataset, source, tiles, split, progress)
     own, seen = _count_model(answers, tiles, cells.of, at_once, mosaics, progress.part(0, 0.6))
     labelled = Labelled(source, answers.seen, learned, seed, progress.part(0.6, 0.7))
     views = dataset.each_target()
     each = [{MODEL: model, **_count_baselines(view, rows, tiles, cells.of, progress.part(0.7, 0.9))}
             for model, view, rows in zip(own, views, labelled.each, strict=True)]
     wholes = whole_facts(mosaics, labelled, (cells.blocks, cells.groupings), run.model_sha256, further, progress.part(0.9, 0.95))
-    facts = _facts(run, dataset, split, answers.seen) | _measured(dataset, each[0], cells) | wholes | {
+    facts = _facts(run, dataset, (split, further.subset), answers.seen) | _measured(dataset, each[0], cells) | wholes | {
         "blocks": cells.blocks.facts(), "subsets": subset_facts(cells, each[0], kind.figures, kind.score),
         "tiles": len(tiles), "training_tiles": len(learned), "label_share": share, "real_label_share": real_share(source, learned)}
     facts |= {"targets": [{"name": view.target, **_measured(view, found, cells)} for view, found in list(zip(views, each, strict=True))[1:]]
               } if dataset.targets else {}
-    facts |= validation_facts(answers, source, cells, own[0], (further.points, further.point_field), progress)
+    facts |= {"combined": combined} if (combined := combined_facts(views, each, cells)) else {}
+    if further.subset:
+        facts["others"] = _others(answers, source, labelled, split, at_once, progress.part(0.95, 0.95))
+    facts |= validation_facts(answers, source, cells, own[0], further, progress)
     more = _as_days_go(facts, answers, labelled, tiles, progress.part(0.95, 0.98)) if kind.dates else []
     progress.at(0.98, "Drawing samples")
-    more += [page.heading(kind.pieces.capitalize()), pictures(answers, shown(dataset, split))]
+    more += [page.heading(kind.pieces.capitalize()), pictures(answers, shown(dataset, tiles))]
     more += [piece for view, row in zip(views[1:], facts.get("targets", ())) for piece in target_sections(row, view)]
     if further.errors:
         write_errors(further.errors, dataset, each[0], progress)
     return facts, sections(facts, dataset, own[0].total(), more, seen)
 
 
-def _open(run: RunFolder, folder: str | None, split: str, progress: Progress) -> tuple[Dataset, Dataset]:
-    """The dataset that is measured on, and the one that was learned from; the former where the latter is gone."""
+def _open(run: RunFolder, folder: str | None, asked: tuple[str, str], progress: Progress) -> tuple[Dataset, Dataset]:
+    """The dataset that is measured on, its split and subset asked for, and the one that was learned from; the former where the latter is gone."""
+    split, subset = asked
     dataset = run.open_dataset(folder)
     # The baselines learn from what the model learned from, also when it is measured elsewhere.
     home = run.card["dataset"]
@@ -108,9 +117,10 @@ def _open(run: RunFolder, folder: str | None, split: str, progress: Progress) ->
     if dataset.checksum != source.checksum:
         _refuse_known_scenes(dataset, source)
     elif source is not dataset or dataset.checksum == home["checksum"]:
-        _check_own_tiles(dataset, split, home["checksum"], progress)
-    if not len(dataset.indices(split)):
-        raise DataError(f"The dataset {dataset.folder} has no {split} tiles. Choose another split, or divide the dataset anew.")
+        _check_own_tiles(dataset, asked, home["checksum"], progress)
+    if not len(dataset.indices(split, subset=subset)):
+        advice = "Choose “all”, which takes all of the subset" if subset else "Choose another split"
+        raise DataError(f"The dataset {dataset.folder} has no {split} tiles{_of(subset)}. {advice}, or divide the dataset anew.")
     return dataset, source
 
 
@@ -129,9 +139,25 @@ def measure_classifier(run_folder: str, dataset_folder: str | None, split: str, 
     return measure_run(run, partial(KeptClassifier, run), dataset_folder, split, AT_ONCE, progress, further)
 
 
-def _cells(dataset: Dataset, source: Dataset, split: str, progress: Progress) -> Cells:
-    """The parts of the tiles of a split in which is counted; `source` is what was learned from."""
+def _others(answers: Answers, source: Dataset, labelled: Labelled, split: str, at_once: int, progress: Progress) -> dict[str, Any] | None:
+    """The figures of the tiles that are of no subset, to hold those of a subset against; None where there are none."""
+    dataset = answers.dataset
+    split = SPLITS[2] if split == ALL and dataset.checksum == source.checksum else split  # all of them were learned from
     tiles = dataset.indices(split)
+    if not len(tiles):
+        return None
+    cells = _cells(dataset, source, tiles, split, progress)
+    own, _ = _count_model(answers, tiles, cells.of, at_once, None, progress)
+    counted = {MODEL: own[0], **_count_baselines(dataset, labelled.each[0], tiles, cells.of, progress)}
+    return {"split": split, "tiles": len(tiles), "blocks": cells.blocks.facts(), **_measured(dataset, counted, cells)}
+
+
+def _of(subset: str) -> str:
+    return f" of the subset “{subset}”" if subset else ""
+
+
+def _cells(dataset: Dataset, source: Dataset, tiles: np.ndarray, split: str, progress: Progress) -> Cells:
+    """The parts of tiles of a split (n,) in which is counted; `source` is what was learned from."""
     entries = dataset.kind.nothing(len(dataset.classes)).size
     blocks = blocks_of(dataset, tiles, max(FEWEST, min(MOST, MOST_KEPT // (2 * entries))))
     cells = Cells(blocks, [apart_grouping(dataset, source, tiles), *groupings(dataset, tiles, split)], entries)
@@ -176,9 +202,10 @@ def _refuse_known_scenes(dataset: Dataset, source: Dataset) -> None:
                         "Leave “Dataset” empty to use the run's own test tiles, or choose a dataset on other scenes.")
 
 
-def _check_own_tiles(dataset: Dataset, split: str, checksum: str, progress: Progress) -> None:
-    """The dataset the run learned from has tiles that test nothing; if it was changed since, nobody knows which."""
-    if split == ALL:
+def _check_own_tiles(dataset: Dataset, asked: tuple[str, str], checksum: str, progress: Progress) -> None:
+    """The dataset the run learned from has tiles that test nothing; if it was changed since, nobody knows which. Subsets are never learned from."""
+    split, subset = asked
+    if split == ALL and not subset:
         raise DataError(f"The run has learned from tiles of {dataset.folder}, so all of them together are no test. "
                         "Choose the test split, or a dataset on other scenes.")
     if dataset.checksum != checksum:
@@ -190,8 +217,9 @@ def write_evaluation(facts: dict[str, Any], pieces: list[str], page_path: str, f
     """Writes the HTML report and, if asked for, the figures as JSON."""
     if facts_path:
         write_json(facts_path, facts)
-    model = facts["encoder"] if facts["kept"] == NETWORK else NAMES[facts["kept"]].capitalize()
-    page.write_page(page_path, f"{model} on the {facts['split']} tiles of {facts['dataset_name']}", pieces)
+    model = f"the network with {facts['encoder']}" if facts["kept"] == NETWORK else f"the {NAMES[facts['kept']]}"
+    model = f"the mean of {facts['members']} members ({model})" if "members" in facts else model
+    page.write_page(page_path, f"How good {model} is on {tiles_words(facts['split'], facts.get('subset', ''))} of {facts['dataset_name']}", pieces)
 
 
 def _missing(run: RunFolder, seen: Input) -> list[str]:
@@ -205,37 +233,47 @@ def _tell_measured(run: RunFolder, seen: Input, what: str, progress: Progress) -
         progress.message(f"Measured without {listed(missing)}: the model and the simple classifiers see {seen.sensor} alone.")
 
 
-def _facts(run: RunFolder, dataset: Dataset, split: str, seen: Input) -> dict[str, Any]:
+def _facts(run: RunFolder, dataset: Dataset, asked: tuple[str, str], seen: Input) -> dict[str, Any]:
     """What was measured on; ``score`` names the leading figure."""
+    split, subset = asked
     return {"format": "eo-pretrain evaluation", "version": 1, "run": os.path.abspath(run.folder), "encoder": run.card["encoder"],
             "dataset": os.path.abspath(dataset.folder), "dataset_name": dataset.name, "split": split, "score": dataset.kind.score,
             "weights_sha256": run.model_sha256, "kept": run.kept, "sensors": [one.sensor for one in seen.each],
             **({"missing": _missing(run, seen)} if len(run.inputs) > 1 else {}),
-            **({"target": dataset.target} if dataset.targets else {})}
+            **({"target": dataset.target} if dataset.targets else {}), **({"subset": subset} if subset else {})}
 
 
 def _measured(dataset: Dataset, counts: dict[str, GroupCounts], cells: Cells) -> dict[str, Any]:
     """The figures of the model and of each baseline, with intervals, and how far the model is from the best of these."""
-    kind, facts, each, drawn = dataset.kind, {}, {}, draws(cells.blocks.count)
+    kind, facts, each = dataset.kind, {}, {}
     leading = kind.of_class[0]
     for who, rows in counts.items():
         sums = rows.total()
         found = kind.figures(sums)
-        each[who] = [kind.figures(again) for again in resampled(cells.blocks_of(rows), drawn)] if cells.blocks.enough else []
-        classes = [{"value": entry.value, "name": entry.name, **row, "interval": interval([again["classes"][number][leading] for again in each[who]])}
+        each[who] = again = Resamples.of(kind.figures, cells.blocks_of(rows), who=who)
+        classes = [{"value": entry.value, "name": entry.name, **row, "interval": again.interval(partial(_of_class, number, leading))}
                    for number, (entry, row) in enumerate(zip(dataset.classes, found["classes"], strict=True))]
         facts[who] = {**found, "classes": classes, "intervals": {
-            figure: interval([again[figure] for again in each[who]]) for figure in FIGURES if figure in found}}
+            figure: again.interval(itemgetter(figure)) for figure in FIGURES if figure in found}}
         facts[who] |= {} if kind.several else {"confusion": sums.tolist()}
     return facts | _difference(facts, each, kind.score)
 
 
-def _difference(facts: dict[str, Any], each: dict[str, list[dict]], score: str) -> dict[str, Any]:
+def _of_class(number: int, figure: str, figures: dict[str, Any]) -> float | None:
+    value: float | None = figures["classes"][number][figure]
+    return value
+
+
+def _difference(facts: dict[str, Any], each: dict[str, Resamples[dict]], score: str) -> dict[str, Any]:
     """How far the model is ahead of the best baseline, in the same resamples of both; nothing where either has no score."""
     others = {who: row[score] for who, row in facts.items() if who != MODEL and row[score] is not None}
     if not others or facts[MODEL][score] is None:
         return {}
     best = max(others, key=lambda who: others[who])
-    apart = [None if ours[score] is None or theirs[score] is None else ours[score] - theirs[score]
-             for ours, theirs in zip(each[MODEL], each[best], strict=True)]
-    return {"difference": {"from": best, "value": facts[MODEL][score] - others[best], "interval": interval(apart)}}
+
+    def apart(both: tuple[dict, ...]) -> float | None:
+        ours, theirs = (one[score] for one in both)
+        return None if ours is None or theirs is None else ours - theirs
+
+    return {"difference": {"from": best, "value": facts[MODEL][score] - others[best],
+                           "interval": together((each[MODEL], each[best])).interval(apart, lowest=-1)}}

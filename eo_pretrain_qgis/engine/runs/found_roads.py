@@ -59,7 +59,8 @@ def write_places(path: str, dataset: Dataset, found: Unmapped, model: str, seed:
     words = [None if known is None else YES if known else NO for known in found.known[chosen]]
     table = {"place": np.arange(1, len(chosen) + 1), "scene": found.scene[chosen].astype(str), "tile": found.tiles[chosen].astype(np.int64),
              FIELD: "", "in_reference": np.array(words, object), "note": "", MODEL_FIELD: model}
-    write_layer(path, LAYER, geopandas.GeoDataFrame(table, geometry=geopandas.GeoSeries(points, crs=crs)), places_qml(), progress)
+    write_layer(path, LAYER, geopandas.GeoDataFrame(table, geometry=geopandas.GeoSeries(points, crs=crs)), places_qml(), progress,
+                empty="Point")
 
 
 def places_qml() -> str:
@@ -68,7 +69,8 @@ def places_qml() -> str:
     rows = [Category(YES, "a road", {**shape, "color": color_option("#1a9850"), "outline_color": color_option("#ffffff")}),
             Category(NO, "no road", {**shape, "color": color_option("#d73027"), "outline_color": color_option("#ffffff")}),
             Category("", "to be judged", {**shape, "color": color_option("#ffffff", 0), "outline_color": color_option("#ff00ff")})]
-    widgets = form({FIELD: value_list([("", "not judged"), (YES, "a road"), (NO, "no road")]), MODEL_FIELD: HIDDEN})
+    widgets = form({FIELD: value_list([("", "not judged"), (YES, "a road"), (NO, "no road")]), MODEL_FIELD: HIDDEN},
+                   ("place", "scene", "tile", "in_reference"))
     return categorized(FIELD, "marker", rows, "Symbology|Fields|Forms", widgets)
 
 

@@ -15,8 +15,11 @@ class Further:
         places: path of the layer of places where the map may lack a road; empty for none.
         points: independent points; None for none.
         point_field: field with their class.
+        lucas: path of a table of LUCAS points in their place; empty for none.
+        class_table: path of a table that makes classes of the points those of the model; empty for none.
         judged: such places that were judged; None for none.
         seed: of what is drawn.
+        subset: name of the subset whose tiles are measured in place of those of no subset; empty for the latter.
     """
 
     errors: str = ""
@@ -26,8 +29,16 @@ class Further:
     point_field: str | None = None
     judged: dict | None = None
     seed: int = 0
+    lucas: str = ""
+    class_table: str = ""
+    subset: str = ""
 
     @property
     def of_roads(self) -> bool:
         """Whether something is asked that only roads have."""
         return bool(self.reference_lines or self.places or self.judged)
+
+
+def tiles_words(split: str, subset: str) -> str:
+    """The tiles that are measured, as people say it."""
+    return ("all tiles" if split == "all" else f"the {split} tiles") + (f" of the subset “{subset}”" if subset else "")

@@ -8,7 +8,7 @@ from ..datasets.alignment import days_between
 from ..datasets.dataset import Dataset
 from ..datasets.dates import check_season
 from ..looks.sensor_pairs import FAR_DAYS
-from ..measures.incidence_angle import position_of_angle, without_angle
+from ..measures.incidence_angle import position_of_angle, refuse_no_angle, without_angle
 from .run_folder import NETWORK, RunFolder
 
 #: What becomes of the incidence angle: a band like others, left out, taken off with one slope for each of the other bands, or a band beside which a
@@ -37,8 +37,8 @@ def chosen_inputs(dataset: Dataset, sensor: str | None, bands: str | None, incid
         seen = chosen_input(dataset, sensor, bands, incidence_angle)
         return {seen.name: seen}
     chosen = dataset.choose(_two_sensors(dataset, sensor, fusion), bands)
-    if all(seen.angle is None for seen in chosen.values()) or incidence_angle == GAUSSIAN:
-        return {name: _with_angle(seen, dataset, incidence_angle) for name, seen in chosen.items()}
+    if incidence_angle != BAND and all(seen.angle is None for seen in chosen.values()):
+        refuse_no_angle(chosen.values(), str(dataset.folder), incidence_angle)
     return {name: seen if seen.angle is None else _with_angle(seen, dataset, incidence_angle) for name, seen in chosen.items()}
 
 

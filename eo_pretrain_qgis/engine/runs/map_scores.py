@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -155,36 +156,39 @@ def _count_scene(session: Network, model: Package, answers: Answers, name: str, 
 
 def map_image(network: tuple[Package, Network], answers: Answers, name: str, tiles: np.ndarray, wanted: Callable[[Window], bool],
               products: list[Product], progress: Progress) -> None:
-    """Computes blocks of an image of a dataset as a map of it does.
+    """Computes blocks of an image of a dataset, or of those of two sensors of one place, as a map of them does.
 
     Args:
         network: see `Answers.of_images`.
-        answers: whose dataset has the image.
-        name: of the image.
+        answers: whose dataset has the image; an input that they do not see is hidden from the network.
+        name: of the image, or of that of the first sensor.
         tiles: cut from it, some of whose pixels are compared with it (n,).
         wanted: whether a block whose middle is that window is computed.
         products: hear what is said.
         progress: told of every block.
 
     Raises:
-        SourceLostError: it cannot be seen again as it was.
+        SourceLostError: one cannot be seen again as it was.
     """
-    model, session = network
-    if len(model.inputs) > 1:
-        raise SourceLostError("images of two sensors are not opened again")
-    sensor = answers.dataset.sensor_of(answers.seen)
-    bands = [band.name for band in sensor.bands]
-    with open_again(answers.dataset, name, tiles, sensor.name, progress.part(0, 0.1)) as scene:
-        grid = scene.grid
+    (model, session), dataset = network, answers.dataset
+    sensors = {seen.name: dataset.sensor_of(seen) for seen in answers.seen.each}
+    with ExitStack() as stack:
+        scenes, sources = [], {}
+        for number, (port, sensor) in enumerate(sensors.items()):
+            part = progress.part(0.1 * number / len(sensors), 0.1 * (number + 1) / len(sensors))
+            scenes.append(stack.enter_context(open_again(dataset, name, tiles, sensor.name, part)))
+            bands = [band.name for band in sensor.bands]
+            matches = [Match(bands.index(band.name), sensor.bands[bands.index(band.name)], band) for band in model.images[port].bands]
+            sources[port] = Source(partial(copy.deepcopy, scenes[-1]), matches)
+        grid = scenes[0].grid
         blocks = anchored_tiles(grid.width, grid.height, block=model.block, halo=model.halo, stride=model.stride)
-        source = Source(lambda: copy.deepcopy(scene), [Match(bands.index(band.name), band, band) for band in model.image.bands])
-        work = Work({model.image.name: source}, [block for block in blocks if wanted(block.core)], model.block, MEMORY)
-        compute(session, Canvas(model, scene.name, grid, grid.window, {}), work, products, progress.part(0.1, 1))
+        work = Work(sources, [block for block in blocks if wanted(block.core)], model.block, MEMORY)
+        compute(session, Canvas(model, name, grid, grid.window, {}), work, products, progress.part(0.1, 1))
 
 
 def _sentence(lost: int, tiles: int, reasons: list[str]) -> str:
     if not lost:
-        return "The figures are those of a map: the model saw each pixel with what lies around it in its image."
+        return "The model saw each pixel with what lies around it in its image, as in a map."
     more = f", and {len(reasons) - 1} more images" if len(reasons) > 1 else ""
     return (f"{lost} of {tiles} tiles were seen among their neighbours in the dataset, or their own mirror image where there are none, and not in "
             f"their image: {reasons[0]}{more}. The figures of a map may differ a little.")

@@ -19,9 +19,9 @@ LOOKED_AT = 400  # samples the pictured ones are chosen from
 RIGHT, WRONG = 10, 20
 
 
-def shown(dataset: Dataset, split: str) -> np.ndarray:
-    """Positions of the tiles that a report chooses its pictures from."""
-    return telling_tiles(dataset, split, SAMPLES) if dataset.kind.pixelwise else dataset.indices(split)
+def shown(dataset: Dataset, tiles: np.ndarray) -> np.ndarray:
+    """Those of some tiles (n,) that a report chooses its pictures from."""
+    return telling_tiles(dataset, tiles, SAMPLES) if dataset.kind.pixelwise else tiles
 
 
 def pictures(answers: OfTiles, tiles: np.ndarray) -> str:

@@ -13,6 +13,9 @@ import shapely
 
 from ...errors import DataError, listed
 from ...progress import SILENT, Progress
+from ..assessment.lucas import read_lucas
+from ..assessment.reference import CLASS_FIELD, first_of_each
+from ..assessment.translation import translated
 from ..datasets.dataset import SPLITS, Dataset
 from ..datasets.footprints import read_footprints
 from ..datasets.legend import class_key
@@ -24,6 +27,7 @@ from ..rasters.grid import Window
 from ..rasters.vector import VectorLayer, repaired
 from .answers import Answers
 from .blocks import Blocks, squares_of
+from .further import Further
 from .map_scores import map_image
 from .road_scores import grid_of
 
@@ -57,42 +61,75 @@ class Points:
         return Points(self.path, self.places[kept], self.truth[kept])
 
 
-def open_points(source: dict, field: str | None, dataset: Dataset, progress: Progress = SILENT) -> Points:
-    """Reads points and their classes, by the name or the value of a class of the dataset.
+def open_points(asked: Further, dataset: Dataset, progress: Progress = SILENT) -> Points:
+    """Reads points and their classes, by the name or the value of a class of the dataset, or by a code that a table makes one.
 
     Args:
-        source: a job's vector value.
-        field: with the class.
+        asked: a point layer and the field with the class, or a table of LUCAS points.
         dataset: whose classes they are held against.
         progress: told of points without a class of the model.
 
     Raises:
-        DataError: a task without classes of pixels, no field, another layer than points, or none of them has a class of the model.
+        DataError: a task without classes of pixels, no field, another layer than points, or none of them has a class of the model; or a table of
+            LUCAS points that `read_lucas` refuses.
     """
     if not dataset.kind.pixelwise or dataset.kind.dates or not has_places(dataset):
         raise DataError(f"Independent points are held against a map of pixels, and {dataset.folder} has {dataset.kind.words}. Make a dataset of the "
                         "points, and choose it as “Dataset”.")
-    layer = VectorLayer.open(source)
+    if asked.lucas:
+        grids = [grid_of(dataset, row["name"]) for row in dataset.description["scenes"]]
+        corners = np.array([grid.bounds_in("EPSG:4326") for grid in grids])
+        bounds = (*corners[:, :2].min(0).tolist(), *corners[:, 2:].max(0).tolist())
+        features, _ = read_lucas(asked.lucas, bounds, (str(dataset.folder), "dataset"), progress)
+        return _with_class(features, CLASS_FIELD, (asked.lucas, asked.class_table or "lucas"), dataset, progress)
+    layer, field = VectorLayer.open(asked.points or {}), asked.point_field
     if not field:
         raise DataError(f"Nothing says which field of {layer.path} holds the class; it has {', '.join(layer.fields) or 'none'}. Choose one in “Class "
                         "field of the points”.")
     features = repaired(layer.read([field]), layer.path, progress)
     if not set(features.geom_type) <= {"Point", "MultiPoint"}:
         raise DataError(f"{layer.path} holds {listed(sorted(set(features.geom_type)))}, but independent points are points. Choose a point layer.")
-    features = features.explode(ignore_index=True)
+    return _with_class(features.explode(ignore_index=True), field, (layer.path, asked.class_table), dataset, progress)
+
+
+def _with_class(features: geopandas.GeoDataFrame, field: str, origin: tuple[str, str], dataset: Dataset, progress: Progress) -> Points:
+    """Those of the features that have a class of the dataset.
+
+    Args:
+        features: points.
+        field: with the class, or a code.
+        origin: their path, and the table that makes codes classes, see `translated`; empty where they are classes.
+        dataset: see `open_points`.
+        progress: see `open_points`.
+    """
+    path, table = origin
+    keys = np.array([class_key(value) for value in features[field]], object)
+    told = np.array([key is not None for key in keys])
+    if not told.any():
+        raise DataError(f"No point of {path} has a class in the field “{field}”. Label the points first, or choose another field.")
+    if not told.all():
+        progress.message(f"{(~told).sum()} of {len(told)} points of {path} have no class in the field “{field}” and are left out.", "warning")
+    features, keys = features[told], keys[told]
+    if table:
+        keys = translated(keys, table, dataset.classes, path, progress)
+        features, keys = (part[[key is not None for key in keys]] for part in (features, keys))
     known = {row.name.casefold(): place for place, row in enumerate(dataset.classes)}
     known |= {str(row.value): place for place, row in enumerate(dataset.classes) if str(row.value) not in known}
-    keys = [class_key(value) for value in features[field]]
-    truth = np.array([known.get(key.casefold(), NOTHING) if key is not None else NOTHING for key in keys], np.uint8)
-    foreign = sorted({key for key, place in zip(keys, truth, strict=True) if key is not None and place == NOTHING})
+    truth = np.array([known.get(key.casefold(), NOTHING) for key in keys], np.uint8)
+    foreign = sorted({key for key, place in zip(keys, truth, strict=True) if place == NOTHING})
     if (truth == NOTHING).all():
-        raise DataError(f"No point of {layer.path} has a class of the model: “{field}” holds {listed(foreign) or 'nothing'}, and the classes are "
+        raise DataError(f"No point of {path} has a class of the model: “{field}” holds {listed(foreign)}, and the classes are "
                         f"{listed(f'{row.value} {row.name}' for row in dataset.classes)}. Choose another field, or write these names in it.")
     if (truth == NOTHING).any():
-        progress.message(f"{(truth == NOTHING).sum()} of {len(truth)} points of {layer.path} are left out, because the model does not have their "
-                         f"class{': ' + listed(foreign) if foreign else ''}.", "warning")
-    kept = truth != NOTHING
-    return Points(layer.path, features.geometry[kept].reset_index(drop=True), truth[kept])
+        progress.message(f"{(truth == NOTHING).sum()} of {len(truth)} points of {path} are left out, because the model does not have their class: "
+                         f"{listed(foreign)}.", "warning")
+    kept = np.flatnonzero(truth != NOTHING)
+    names = np.array([row.name for row in dataset.classes], object)[truth[kept]]
+    kept = kept[first_of_each(np.asarray(features.geometry.values, object)[kept], names, path, progress)]
+    if len(set(names)) == 1:
+        progress.message(f"All {len(kept)} points of {path} are of one class, “{names[0]}”, which says nothing of what the map confuses with it. Add "
+                         "points of the other classes.", "warning")
+    return Points(path, features.geometry.iloc[kept].reset_index(drop=True), truth[kept])
 
 
 def apart_from(points: Points, source: Dataset, progress: Progress = SILENT) -> tuple[Points, float | None]:

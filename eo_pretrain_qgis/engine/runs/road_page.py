@@ -16,17 +16,18 @@ def road_sections(facts: dict[str, Any], words: dict[str, str]) -> list[str]:
     found = facts.get("roads")
     if not found:
         return []
+    methods = {who: rows for who, rows in found["methods"].items() if who in words}
     pieces = [page.heading("Roads as lines"),
               page.paragraph("Roads of labels and maps are thinned to centre lines. Precision is the share of the found line that lies within "
                              "the tolerance of a labelled one, recall the share of the labelled line within the tolerance of a found one "
                              "(Wiedemann, Heipke, Mayer and Jamet 1998). Images that cannot be seen again are left out.")]
     for place, told in enumerate(_tolerances(found)):
-        pieces.append(page.table((f"within {told}", *WORDS), [_row(words[who], rows[place]) for who, rows in found["methods"].items()]))
+        pieces.append(page.table((f"within {told}", *WORDS), [_row(words[who], rows[place]) for who, rows in methods.items()]))
     if found["by_completeness"]:
         groups = found["by_completeness"]
         pieces += [page.paragraph(f"The same within {_tolerances(found)[0]}, by how complete the map of roads is:"),
-                   page.table(("completeness", "tiles", *(f"{words[who]}: {word}" for who in found["methods"] for word in WORDS[:2])),
-                              [(row["name"], row["tiles"], *(row[who][figure] for who in found["methods"] for figure in FIGURES[:2]))
+                   page.table(("completeness", "tiles", *(f"{words[who]}: {word}" for who in methods for word in WORDS[:2])),
+                              [(row["name"], row["tiles"], *(row[who][figure] for who in methods for figure in FIGURES[:2]))
                                for row in groups])]
     return [*pieces, *_reference(found, words), *_unmapped(found)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...progress import SILENT, Progress
 from ..datasets.dataset import IGNORE, Dataset
 from ..datasets.source_images import has_places, window_of
 from ..mapping.inference import Part
-from ..measures.bootstrap import draws, interval, resampled
+from ..measures.bootstrap import Resamples
 from ..rasters.grid import Grid, Window
 from ..themes.roads.accuracy import Lines, RoadCounts, road_scores
 from ..themes.roads.labels import ROAD
@@ -176,18 +177,19 @@ def grid_of(dataset: Dataset, scene: str) -> Grid:
     return Grid(facts["crs"], tuple(facts["transform"]), facts["width"], facts["height"])
 
 
-def line_figures(counts: np.ndarray, blocks: Blocks) -> dict[str, Any]:
+def line_figures(counts: np.ndarray, blocks: Blocks, who: str = "") -> dict[str, Any]:
     """Precision, recall, F1 and quality of counted lines, with the interval of each.
 
     Args:
         counts: of each tile (tile, 4), see `RoadCounts`.
         blocks: of the tiles.
+        who: found them.
     """
     found: dict[str, Any] = road_scores(RoadCounts(*counts.sum(0).tolist()))
     each = np.zeros((blocks.count, 4), np.int64)
     np.add.at(each, blocks.of, counts)
-    again = [road_scores(RoadCounts(*sums.tolist())) for sums in resampled(each, draws(blocks.count))] if blocks.enough else []
-    return found | {"intervals": {name: interval([row[name] for row in again]) for name in FIGURES}}
+    again = Resamples.of(lambda sums: road_scores(RoadCounts(*sums.tolist())), each, who=who)
+    return found | {"intervals": {name: again.interval(itemgetter(name)) for name in FIGURES}}
 
 
 def road_facts(counts: dict[str, np.ndarray], labels: np.ndarray | None, blocks: Blocks, groupings: list[Grouping], pixel_m: float
@@ -201,11 +203,11 @@ def road_facts(counts: dict[str, np.ndarray], labels: np.ndarray | None, blocks:
         groupings: of the tiles, of which the completeness of the map is taken.
         pixel_m: size of a pixel [m].
     """
-    def of(rows: np.ndarray, against: int) -> list[dict[str, Any]]:
-        return [line_figures(rows[:, against, place], blocks) for place in range(len(TOLERANCES))]
+    def of(rows: np.ndarray, against: int, who: str = "") -> list[dict[str, Any]]:
+        return [line_figures(rows[:, against, place], blocks, who) for place in range(len(TOLERANCES))]
 
     facts: dict[str, Any] = {"tolerances_px": list(TOLERANCES), "tolerances_m": [round(pixel_m * px, 2) for px in TOLERANCES],
-                             "methods": {who: of(rows, LABELS) for who, rows in counts.items()}, "by_completeness": []}
+                             "methods": {who: of(rows, LABELS, who) for who, rows in counts.items()}, "by_completeness": []}
     for one in groupings:
         if one.name == "completeness":
             facts["by_completeness"] = [{"name": name, "tiles": int((one.of == group).sum()), **{
@@ -214,5 +216,5 @@ def road_facts(counts: dict[str, np.ndarray], labels: np.ndarray | None, blocks:
     if labels is not None:
         true_px = int(labels[:, REFERENCE, 0, 2].sum())
         facts["reference"] = {"line_km": round(true_px * pixel_m / 1000, 3), "labels": of(labels, REFERENCE),
-                              **{who: of(rows, REFERENCE) for who, rows in counts.items()}}
+                              **{who: of(rows, REFERENCE, who) for who, rows in counts.items()}}
     return {"roads": facts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -15,9 +15,11 @@ from ...outputs import new_file, refuse_used
 from ..cards import Input, Inputs
 from ..datasets.dataset import Dataset
 from ..datasets.visible import for_inputs
+from ..datasets.whereabouts import learned_from
 from ..records import checked, json_text
 from ..tasks import require
 from .run_record import FORMAT, RECORDS, VERSION, RunRecord, read_card
+from .settings_table import refuse_others
 
 CARD, WEIGHTS, ENCODER, CHECKPOINT = "run.json", "best.safetensors", "encoder.safetensors", os.path.join("last", "checkpoint.pt")
 CLASSIFIER, REPORT = "classifier.onnx", "report.html"
@@ -55,12 +57,13 @@ class RunFolder:
         return cls(folder, card)
 
     @classmethod
-    def begin(cls, folder: str, card: dict[str, Any]) -> Self:
+    def begin(cls, folder: str, card: dict[str, Any], labels: Mapping[str, Any] | None = None) -> Self:
         """The run in `folder`, to continue, or a new one whose card is not yet written.
 
         Args:
             folder: new, or that of a run.
             card: of a new run, see `first_card`.
+            labels: what the dialog calls the settings, see `settings_table`.
 
         Raises:
             DataError: when the folder holds other files, or a run of another method, with other settings or on other datasets.
@@ -71,11 +74,8 @@ class RunFolder:
         run = cls.open(folder)
         if run.method != card["method"]:
             raise DataError(f"The folder {folder} holds a run of “{run.method}”, not of “{card['method']}”. Choose a new folder.")
-        before = run.card["settings"]
-        for name, value in card["settings"].items():
-            if name not in FREE_SETTINGS and before.get(name) != value:
-                raise DataError(f"The folder {folder} holds a run with {name} = {before.get(name)}, not {value}. "
-                                "Give the same value to continue it, or choose a new folder.")
+        fixed = {name: value for name, value in card["settings"].items() if name not in FREE_SETTINGS}
+        refuse_others(folder, f"{'a' if run.finished else 'an unfinished'} run", run.card["settings"], fixed, labels or {})
         if [source["checksum"] for source in run.datasets] != [source["checksum"] for source in card["datasets"]]:
             raise DataError(f"The folder {folder} holds a run on another dataset ({run.datasets[0]['path']}), or that dataset has "
                             "changed. Choose a new folder.")
@@ -202,14 +202,15 @@ def write_json(path: str, content: dict) -> None:
 def first_card(method: str, datasets: Sequence[Dataset], inputs: Inputs, settings: dict[str, Any]) -> dict[str, Any]:
     """The card of a new run; classes and tiles are those of the first dataset."""
     dataset = datasets[0]
-    sources = [{"name": source.name, "path": os.path.abspath(source.folder), "checksum": source.checksum} for source in datasets]
+    sources = [{"name": source.name, "path": os.path.abspath(source.folder), "checksum": source.checksum,
+                **({"simulated": True} if source.simulated else {})} for source in datasets]
     return {
         "format": FORMAT, "version": VERSION, "state": "training", "method": method, "task": dataset.task,
         "inputs": [asdict(one) for one in inputs.values()], "resolution_m": dataset.description["resolution_m"],
         "classes": [asdict(entry) for entry in dataset.classes], "tile_size": dataset.tile_size,
         "dataset": sources[0], "datasets": sources,
         "settings": settings, "seed": settings["seed"], "start": None, "metrics": {}, "epochs_run": 0,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "learned_from": learned_from(*datasets),
     }
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ...errors import DataError
-from ..cards import ClassInfo, Input
+from ..cards import ClassInfo, Input, LearnedFrom
 from ..records import Count, FilledName, Finite, Metres, Name, Pixels, Sha256, TargetName, differ, read_json, shown
 from ..tasks import task_named
 
@@ -24,6 +24,7 @@ class Source(Struct):
     name: Name
     path: str
     checksum: str
+    simulated: bool = False
 
 
 class Start(Struct):
@@ -68,6 +69,7 @@ class RunRecord(Struct):
     training_seconds: Finite | UnsetType = UNSET
     images_per_second: Finite | UnsetType = UNSET
     memory_mb: Finite | UnsetType = UNSET
+    learned_from: LearnedFrom | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         differ([one.name for one in self.inputs], "the input")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,21 +18,29 @@ from ..datasets.dataset import Dataset
 from ..datasets.splitting.label_shares import real_share, training_share
 from ..datasets.units import scored_kind, unit_sentences
 from ..datasets.visible import for_inputs
+from ..datasets.whereabouts import whereabouts
 from ..looks import html_page as page
+from ..looks.place import place_section
 from ..looks.score_tables import class_table, confusion_table, hardly_measured
 from ..measures.incidence_angle import with_slopes
 from ..models import package
+from ..rasters.meaning import SIMULATED_WORDS
 from ..tasks import Task, task_named, with_article
 from .answers import KeptClassifier, classifier_facts, classifier_input, read_classifier
 from .approaches import approaches_table, candidates, compared, keep
 from .calibrating import calibrated
-from .description import describe
+from .description import describe, model_title, right_in_words
+from .fast import fast_changes
+from .field_scores import field_score
 from .fusing import ALONE, BAND, SLOPE, chosen_inputs, said_of_days
 from .known_ground import with_known_ground
 from .learnable import check_classes, check_learnable
 from .limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from .pictures import pictures, shown
+from .road_thresholds import road_threshold
 from .run_folder import REPORT, RunFolder, first_card
+from .settings_table import setting_rows
+from .training_range import training_ranges
 
 AUTO, NO_NETWORK = "auto", "simple classifier"
 #: The score of a task → its name among the results of the job.
@@ -53,6 +61,7 @@ class Settings:
     seed: int
     incidence_angle: str = BAND
     fusion: str = ALONE
+    labels: dict[str, Any] = field(default_factory=dict, compare=False)  # what the job calls them, see `settings_table`
 
 
 def levelled(seen: Input, dataset: Dataset, incidence_angle: str, tiles: np.ndarray, progress: Progress = SILENT) -> Input:
@@ -97,7 +106,8 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
              "fusion": settings.fusion, "label_share": settings.label_share,
              "seed": settings.seed, "epochs": 0, "keep": ""}
     joined = {"fusion": settings.fusion} if settings.fusion != ALONE else {}
-    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": "", **joined})
+    run = RunFolder.begin(output, {**first_card("finetune", [dataset], inputs, asked), "architecture": NO_NETWORK, "encoder": "", **joined},
+                          settings.labels)
     if run.finished:
         read_classifier(run)
         progress.message(f"The run in {output} is finished; its result is given again. Choose a new folder to train anew.")
@@ -108,14 +118,13 @@ def train_simple(dataset_folder: str, output: str, settings: Settings, progress:
     labelled = Labelled(dataset, stacked(inputs.values()), tiles, settings.seed, progress.part(0, 0.5))
     tried = list(CLASSIFIERS) if settings.approach == AUTO else [settings.approach]
     keep(run, candidates(labelled, tried, progress.part(0.5, 0.9)), labelled)
-    kept = run.kept
-    run.update(state="finished", parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
+    run.update(state="finished", labels=settings.labels, parameters=run.card["classifier_parameters"], training_tiles=len(tiles),
                real_label_share=round(real_share(dataset, tiles), 2), device="cpu", precision="float32",
                training_seconds=round(time.monotonic() - started, 1))
     if settings.approach == AUTO:
         progress.message(f"{compared(run.card)} {MORE}", "warning")
     progress.at(0.95, "Writing the report")
-    page.write_page(run.path(REPORT), f"{dataset.name}: {WORDS[kept]}", sections(run, dataset))
+    page.write_page(run.path(REPORT), model_title(dataset), sections(run, dataset))
     return result(run)
 
 
@@ -136,16 +145,17 @@ def sections(run: RunFolder, dataset: Dataset) -> list[str]:
     """The report of a run of simple classifiers."""
     card, kind = run.card, scored_kind(dataset)
     return [
-        page.paragraph(_verdict(card, kind)), *approaches_table(card),
+        page.lead(_verdict(card, kind)), *place_section(whereabouts(dataset), "Place and data it learned from"), *approaches_table(card),
         *_accuracy(run, kind),
-        page.heading(f"Validation {dataset.kind.pieces}"), pictures(KeptClassifier(run, dataset), shown(dataset, "validation")),
-        page.heading("Settings"), page.table(("setting", "value"), [
-            *((name.replace("_", " "), "–" if card["settings"][name] is None else str(card["settings"][name]))
-              for name in ("approach", "sensor", "bands", "fusion", "label_share", "seed")),
-            ("dataset", card["dataset"]["path"]),
-            ("bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
-            ("training tiles", card["training_tiles"]), ("numbers in the model", card["parameters"]), ("seconds", card["training_seconds"])]),
-        page.heading("Limits"), page.bullets([
+        page.heading(f"Validation {dataset.kind.pieces}"), pictures(KeptClassifier(run, dataset), shown(dataset, dataset.indices("validation"))),
+        page.heading("Settings"), page.facts_table([
+            *setting_rows(card["settings"], card.get("labels", {}), ("approach", "sensor", "bands", "fusion", "label_share", "seed")),
+            ("Dataset", card["dataset"]["path"]),
+            ("Bands learned from", ", ".join(band["name"] for seen in card["inputs"] for band in seen["bands"])),
+            ("Training tiles", f"{card['training_tiles']:,}"), ("Numbers in the model", f"{card['parameters']:,}"),
+            ("Seconds", f"{card['training_seconds']:g}")]),
+        *page.not_shown([
+            *([SIMULATED_WORDS] if dataset.simulated else []),
             *unit_sentences(dataset), *filter(None, [said_of_days(dataset, run.inputs)[0]]), *([CHOSEN] if len(card["approaches"]) > 1 else []),
             knows(card), LABELS_ARE_TRUTH, *_hardly(run, kind)]),
     ]
@@ -170,7 +180,8 @@ def _verdict(card: dict[str, Any], kind: Task) -> str:
     words = f"Finished: {WORDS[card['kept']]}, learned in {card['training_seconds']:.0f} s without a network."
     if kind.score not in card["metrics"]:
         return f"{words} No validation tile has a label, so nothing was measured."
-    return f"{words} It has {with_article(kind.score)} of {card['metrics'][kind.score]:.3f} on the validation tiles."
+    reached = f"{with_article(kind.score)} of {card['metrics'][kind.score]:.3f} on the validation tiles"
+    return f"{right_in_words(card['metrics'], kind)}{words} It has {reached}."
 
 
 def export_simple(run: RunFolder, target: str, *, name: str | None = None, licence: str = "not stated", tolerance: float = 1e-4,
@@ -199,8 +210,9 @@ def export_simple(run: RunFolder, target: str, *, name: str | None = None, licen
                          f"{tolerance:g} allowed. Allow a larger difference.")
     graph, facts = onnx.load_model_from_string(content), classifier_facts(run)
     seen = classifier_input(run)
-    facts |= calibrated(run, graph, seen, 1, progress)
-    facts |= with_known_ground(run, graph, seen, facts, progress)
+    facts |= calibrated(run, graph, seen, 1, progress) | road_threshold(run, graph, seen, 1, progress)
+    facts |= field_score(run, graph, seen, 1, progress) | fast_changes(run, graph, seen, 1, progress)
+    facts |= with_known_ground(run, graph, seen, facts, progress) | training_ranges(run, seen, progress)
     description = describe(run, name or f"{run.card['dataset']['name']} {run.kept}", licence, plugin_version, facts)
     kind = task_named(run.card["task"])
     if not (kind.pixelwise or kind.dates):

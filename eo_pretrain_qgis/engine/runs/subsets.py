@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from ..datasets.dataset import ALL, Dataset
+from ..datasets.splitting.by_day import scene_days
 from ..datasets.units import first_of_units
 from ..looks import html_page as page
 from ..looks.score_tables import counted
-from ..measures.bootstrap import FEWEST, draws, interval, resampled
+from ..measures.bootstrap import FEWEST, Resamples, draws
 from ..measures.incidence_angle import angle_bands, sample_means
-from ..rasters.dates import day_in
 from ..tasks import FIGURES
 from .blocks import Blocks
 from .by_scene import GroupCounts
 
 #: Fields of tiles.gpkg whose values name places or days.
-FIELDS = ("region", "place", "date", "month")
+FIELDS = ("region", "place", "season", "date", "month")
 #: More groups than this are no table that anyone reads.
 MOST_GROUPS = 60
 #: Numbers that are kept of the counts of one model at most.
@@ -70,17 +71,11 @@ def _by_texts(name: str, title: str, values: Any) -> Grouping:
     return Grouping(name, title, tuple(names.tolist()), of)
 
 
-def _days(dataset: Dataset) -> dict[str, str]:
-    """Name of each scene → the day on which it was taken, where that is known."""
-    found = {row["name"]: day_in(row.get("date") or "") for row in dataset.description["scenes"]}
-    return {name: day.isoformat() for name, day in found.items() if day}
-
-
 def _by_scene_days(dataset: Dataset, table: Any) -> list[Grouping]:
     """By date and month, of the days of scenes; not where tiles have several dates, or say theirs themselves."""
     if dataset.kind.dates:
         return []
-    days = table["scene"].astype(str).map(_days(dataset))
+    days = table["scene"].astype(str).map(scene_days(dataset))
     made = [("date", "By date", days), ("month", "By month", days.str[:7] if days.notna().any() else days)]
     found = [_by_texts(*one) for one in made if one[0] not in table]
     scenes = table["scene"].nunique()
@@ -89,7 +84,7 @@ def _by_scene_days(dataset: Dataset, table: Any) -> list[Grouping]:
 
 def left_out_days(dataset: Dataset, tiles: np.ndarray, split: str) -> str:
     """Whether days were left out of training, as a sentence: only then does a figure say what a model is worth on another day."""
-    days = _days(dataset)
+    days = scene_days(dataset)
     if dataset.kind.dates or "scene" not in dataset.tiles or not days:
         return ""
     each = dataset.tiles["scene"].astype(str).map(days).to_numpy()
@@ -100,7 +95,7 @@ def left_out_days(dataset: Dataset, tiles: np.ndarray, split: str) -> str:
         return ""
     if not fresh:
         return ("Training saw every one of these days, so nothing here tells what the model is worth on another day. To leave one out, divide the "
-                "dataset by scene, or measure on a dataset of other days.")
+                "dataset with “Test days”, or measure on a dataset of other days.")
     kept = len(own) - len(fresh)
     return f"{len(fresh)} of {len(own)} days were left out of training: {', '.join(fresh[:8])}." + (" The others it saw." if kept else "")
 
@@ -195,7 +190,7 @@ def subset_facts(cells: Cells, who: dict[str, GroupCounts], figures: Callable[[n
                 mine = figures(each.sum(0))
                 row[method] = {key: mine[key] for key in FIGURES if key in mine} | {"counted": counted(mine) or 0}
                 if len(held) >= FEWEST:  # blocks that hold none of the group change nothing when they are drawn
-                    row[method]["interval"] = interval([figures(sums)[score] for sums in resampled(each, drawn[:, held])])
+                    row[method]["interval"] = Resamples.of(figures, each, drawn[:, held], method).interval(itemgetter(score))
         found[one.name] = {"title": one.title, "note": one.note, "groups": rows}
     return found
 

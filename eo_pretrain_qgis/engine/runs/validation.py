@@ -5,6 +5,7 @@ They are those by which ExtremeEarth tested its crop maps: areas spatially disjo
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from ..datasets.metres import in_metres, plane_around
 from ..datasets.units import first_of_units
 from ..looks import html_page as page
 from ..looks.score_tables import counted
-from ..measures.bootstrap import FEWEST, draws, interval, resampled
+from ..measures.bootstrap import Resamples
 from ..tasks import FIGURES, Task
 from .answers import Answers
 from .by_scene import GroupCounts
+from .further import Further
 from .points import NOTHING, answers_at, apart_from, blocks_of_points, open_points
 from .subsets import Cells, Grouping
 
@@ -50,8 +52,8 @@ def least_distance(dataset: Dataset, source: Dataset, tiles: np.ndarray) -> floa
     return round(float(distances.min()), 1)
 
 
-def validation_facts(answers: Answers, source: Dataset, cells: Cells, own: GroupCounts, asked: tuple[dict | None, str | None],
-                     progress: Progress = SILENT) -> dict[str, Any]:
+def validation_facts(answers: Answers, source: Dataset, cells: Cells, own: GroupCounts, asked: Further, progress: Progress = SILENT
+                     ) -> dict[str, Any]:
     """The figures of the three parts as plain values; None for a part that there is not.
 
     Args:
@@ -59,7 +61,7 @@ def validation_facts(answers: Answers, source: Dataset, cells: Cells, own: Group
         source: what was learned from.
         cells: in which was counted, with `apart_grouping`.
         own: what was counted of the model.
-        asked: a job's vector value of independent points, and the field with their class.
+        asked: the independent points.
         progress: told how far it is.
     """
     dataset, parts = answers.dataset, {}
@@ -68,22 +70,22 @@ def validation_facts(answers: Answers, source: Dataset, cells: Cells, own: Group
     for place, (name, (_, each)) in enumerate(zip(("areas", "images"), cells.parts_of(own, number), strict=True)):
         mine = own.samples[of == place]
         parts[name] = {**_figures(each, dataset.kind), "distance_m": least_distance(dataset, source, mine)} if len(mine) else None
-    parts["points"] = _points(answers, source, *asked, progress) if asked[0] else None
+    parts["points"] = _points(answers, source, asked, progress) if asked.points or asked.lucas else None
     return {"validation": parts}
 
 
 def _figures(each: np.ndarray, kind: Task) -> dict[str, Any]:
     """Figures and their intervals, of the counts of blocks (block, …)."""
     found = kind.figures(each.sum(0))
-    again = [kind.figures(sums) for sums in resampled(each, draws(len(each)))] if len(each) >= FEWEST else []
+    again = Resamples.of(kind.figures, each)
     told = [figure for figure in FIGURES if figure in found]
     return {"counted": counted(found) or 0, "blocks": len(each), **{figure: found[figure] for figure in told},
-            "intervals": {figure: interval([row[figure] for row in again]) for figure in told}}
+            "intervals": {figure: again.interval(itemgetter(figure)) for figure in told}}
 
 
-def _points(answers: Answers, source: Dataset, layer: dict | None, field: str | None, progress: Progress) -> dict[str, Any]:
+def _points(answers: Answers, source: Dataset, asked: Further, progress: Progress) -> dict[str, Any]:
     dataset = answers.dataset
-    points, distance = apart_from(open_points(layer or {}, field, dataset, progress), source, progress)
+    points, distance = apart_from(open_points(asked, dataset, progress), source, progress)
     found = answers_at(answers, points, progress)
     kept = found != NOTHING
     if not kept.all():

@@ -51,7 +51,8 @@ def whole_facts(mosaics: Mosaics | None, labelled: Labelled, parts: tuple[Blocks
     """
     if isinstance(mosaics, Regions):
         counts = {MODEL: mosaics.counted(), **_of_baselines(mosaics, labelled, progress)}
-        return object_facts(counts | {GRADIENTS: mosaics.of_gradients(mosaics.dataset.sensor_of(labelled.what).name, progress.part(1, 1))})
+        counts[GRADIENTS] = mosaics.of_gradients(mosaics.dataset.sensor_of(labelled.what).name, progress.part(1, 1))
+        return object_facts(counts, parts[0])
     if not isinstance(mosaics, RoadMosaics):
         return {}
     lines = {MODEL: mosaics.counted(), **_of_baselines(mosaics, labelled, progress)}

@@ -17,13 +17,16 @@ from scipy.sparse import vstack
 
 from ...errors import DataError
 from ...progress import SILENT, Progress
+from ..datasets.cloud_masks import Clouds, clear_scene
 from ..datasets.dataset import ClassInfo
 from ..datasets.footprints import footprint
 from ..datasets.legend import PALETTE
 from ..looks.category_style import Step, color_option, graduated
 from ..looks.class_style import beside, class_map_qml, colormap, polygons_qml, raster_attributes
+from ..mapping.polygons import sums_by_kind
 from ..rasters.cog import Contents, TiledWriter
 from ..rasters.grid import Grid, Window
+from ..rasters.lengths import PixelAreas
 from ..rasters.meaning import Conversion, as_stored, refuse_one_sided, refuse_other_baseline
 from ..rasters.plausibility import brightness, unlike
 from ..rasters.raster import Scene
@@ -54,6 +57,7 @@ class Asked:
         sample: words the dictionary is learned from.
         scaling: "none" or "standard", see `visual_words.learn_dictionary`.
         seed: of every random choice.
+        clouds: what hides the ground; a mask for each date.
     """
 
     topics: int = 11
@@ -63,6 +67,7 @@ class Asked:
     sample: int = 200_000
     scaling: str = "none"
     seed: int = 1
+    clouds: Clouds = Clouds()
 
 
 @dataclass
@@ -72,6 +77,7 @@ class Found:
     Attributes:
         shares: of each date, topic shares (document, topic); NaN for a document without a word.
         valid: of each date, share of the words of each document that were measured (document,).
+        areas: of each date, ground of each topic in its map [m²] (topic,).
         overviews: of each date, a small topics map, uint8 (y, x), 255 where there is none.
         changed: share of the words measured on both dates whose topic differs; None for one date.
         distance: Jensen-Shannon distance of each document between the dates, over words measured on both; None for one date.
@@ -85,6 +91,7 @@ class Found:
     classes: list[ClassInfo]
     shares: list[np.ndarray] = field(default_factory=list)
     valid: list[np.ndarray] = field(default_factory=list)
+    areas: list[np.ndarray] = field(default_factory=list)
     overviews: list[np.ndarray] = field(default_factory=list)
     changed: float | None = None
     distance: np.ndarray | None = None
@@ -103,8 +110,8 @@ def open_pictures(dates: Sequence[list[dict]], channels: str, extent: dict | Non
     first, bands = scenes[0], len(scenes[0].band_names)
     for other in scenes[1:]:
         if not first.grid.same_as(other.grid):
-            raise DataError(f"The two dates {first.path} and {other.path} lie on different grids ({first.grid.width} × {first.grid.height} and "
-                            f"{other.grid.width} × {other.grid.height} pixels). Resample one to the grid of the other with “Warp (reproject)”.")
+            raise DataError(f"The two dates {first.path} and {other.path} lie on different grids ({first.grid}; {other.grid}). "
+                            "Resample one to the grid of the other with “Warp (reproject)”.")
         if len(other.band_names) != bands:
             raise DataError(f"The two dates have different bands: {first.path} has {bands} and {other.path} {len(other.band_names)}. "
                             "Choose images with the same bands.")
@@ -115,8 +122,13 @@ def open_pictures(dates: Sequence[list[dict]], channels: str, extent: dict | Non
                         "Choose a larger image or extent.")
     formulas = read_channels(channels, first.band_names)
     _to_physical(scenes, progress)
-    pictures = [Picture(lambda sources=sources, scene=scene: _as(scene, Scene.open(sources, nodata)), formulas, scene.name)  # type: ignore[misc]
-                for sources, scene in zip(dates, scenes, strict=True)]
+    kind, masks = asked.clouds.kind, [[mask] for mask in asked.clouds.masks] or [[]] * len(scenes)
+    for scene, mask in zip(scenes, masks, strict=True):
+        clear_scene(scene, mask, kind, progress)  # says once what is odd about it
+    pictures = [Picture(lambda sources=sources, scene=scene, mask=mask:  # type: ignore[misc]
+                        clear_scene(_as(scene, Scene.open(sources, nodata)), mask, kind), formulas, scene.name, scene.acquired,
+                        scene.band_names, [raster.path for raster in scene.rasters], scene.rasters[0].understood)
+                for sources, scene, mask in zip(dates, scenes, masks, strict=True)]
     grid = first.grid
     for scene in scenes:
         scene.close()
@@ -248,6 +260,8 @@ def _write_maps(found: Found, words: list[np.ndarray], maps: Sequence[str | None
     step = max(1, -(-max(layout.columns, layout.rows) // OVERVIEW))
     found.overviews = [np.full((-(-layout.rows // step), -(-layout.columns // step)), NO_TOPIC, np.uint8) for _ in words]
     targets = _Maps(found, maps, change, progress)
+    found.areas = [np.zeros(len(found.topics)) for _ in words]
+    ground = PixelAreas(layout.grid(found.grid))
     differing = compared = 0
     with ExitStack() as stack:
         for path, classes in targets.styles:
@@ -263,6 +277,7 @@ def _write_maps(found: Found, words: list[np.ndarray], maps: Sequence[str | None
                 if writer:
                     writer.write(drawn, strip)
                 _keep(found.overviews[date], drawn, strip, step)
+                found.areas[date] += sums_by_kind(drawn, len(found.topics) + 1, ground[strip.row:strip.row + strip.height])[1][1:]
             if len(read) > 1:
                 known = (read[0] != NO_TOPIC) & (read[1] != NO_TOPIC)
                 differs = (read[0] != read[1]) & known

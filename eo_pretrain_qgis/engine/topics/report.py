@@ -1,4 +1,4 @@
-"""The report on topics: what they look like in words and documents, how common they are, what changed."""
+"""The report on topics: their map, hectares and place, what they look like in words and documents, what changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import numpy as np
 
 from ..looks import html_page as page
 from ..looks.class_style import rgb
+from ..looks.map_picture import map_picture
+from ..looks.place import Place, crs_words, dates_words, files_words, outline_of, place_section, quantity, size_words, stem
+from ..looks.stretching import limits, shades
+from ..mapping.land_cover.areas import M2_PER_HA
 from .maps import NO_TOPIC, Found
 
 #: Words shown for a topic, their size in the picture and the gap between them [px].
@@ -14,39 +18,76 @@ SHOWN_WORDS, WORD_SIZE, GAP = 10, 44, 4
 SHOWN_PROBABILITY = 0.005
 #: Documents shown for a topic, and the size of their pictures [px].
 SHOWN_DOCUMENTS, DOCUMENT_SIZE = 3, 160
-#: Longer edge of the overview of a small image [px].
-SMALLEST_OVERVIEW = 400
-STRETCH = (2, 98)
+NOT_SHOWN = ("What the topics are. They are found without labels: they say what occurs together. Look at their words and documents, compare with "
+             "what you know of the place, and name them in the legend of the map.",
+             "How right the map is. Topics have no names yet, so there is nothing to compare them with; hectares count places of the map.",
+             "Other places and dates: the same topic number in another run is another topic.")
+
 GREY = 235
 
 
 def write_report(path: str, found: Found) -> None:
-    """Writes the page: settings, map, top words, telling documents, shares, and for two dates the change."""
+    """Writes the page: map, hectares, place, top words, telling documents, shares, for two dates the change, and what it does not show."""
     layout, topics = found.layout, found.topics
     channels = [channel.text for channel in found.pictures[0].channels]
     names, colors = [row.name for row in found.classes], [row.color for row in found.classes]
-    sections = [
-        page.paragraph(f"{' and '.join(picture.name for picture in found.pictures)}: words of {layout.word} × {layout.word} px in the channels "
-                       f"{', '.join(channels)}, a dictionary of {len(found.dictionary)} words, {layout.documents} documents of {layout.document} × "
-                       f"{layout.document} px, {len(topics)} topics. Perplexity per word {topics.perplexity:.2f}."),
-        page.paragraph("Topics are found without labels: they say what occurs together, not what it is. Look at their words and documents, compare "
-                       "with what you know of the place, and name them in the legend of the map. Their numbers go from the commonest to the rarest."),
-    ]
+    sections = [page.lead(_summary(found))]
     for picture, overview in zip(found.pictures, found.overviews, strict=True):
-        sections += [page.heading(f"Topics of {picture.name}"), page.legend(names, colors),
-                     page.picture(_painted(found, overview), f"Topics map of {picture.name}")]
+        words = f"Topics map of {stem(picture.name)}"
+        drawn = map_picture(_painted(found, overview), layout.grid(found.grid), words)
+        sections += [page.heading(words), drawn, page.legend(names, colors)]
+    sections += [*_hectares(found), *place_section(_place(found))]
     sections += [page.heading("Top words"),
                  page.paragraph(f"One row per topic, from topic 1 down: its {SHOWN_WORDS} most probable words, enlarged, above "
                                 f"{SHOWN_PROBABILITY:.1%}. The first three channels are shown as red, green and blue; one channel as grey."),
                  page.picture(top_words(found), "The most probable words of each topic"),
-                 page.table(["topic", *(f"share, {picture.name}" for picture in found.pictures), *(f"mean {text}" for text in channels),
-                             f"probability of its {SHOWN_WORDS} top words"], _rows(found)),
+                 page.table(["topic", *(f"mean share of a document, {stem(picture.name)}" for picture in found.pictures),
+                             *(f"mean {text}" for text in channels), f"probability of its {SHOWN_WORDS} top words"], _rows(found)),
                  page.heading("Documents with most of each topic"),
                  page.paragraph(f"One row per topic, from topic 1 down: the {SHOWN_DOCUMENTS} documents in which its share is largest."),
                  page.picture(telling_documents(found), "Documents with the largest share of each topic")]
     if found.distance is not None:
         sections += _change(found)
-    page.write_page(path, "Topics", sections)
+    days = dates_words(picture.date for picture in found.pictures)
+    page.write_page(path, f"Topics of {_listed(found)}{f', {days}' if days else ''}", [*sections, *page.not_shown(NOT_SHOWN), *page.technical([
+        ("Channels", ", ".join(channels)), ("Size of a word", f"{layout.word} × {layout.word} px"),
+        ("Words in the dictionary", len(found.dictionary)), ("Documents", f"{layout.documents:,} of {layout.document} × {layout.document} px"),
+        ("Perplexity per word, lower is better", f"{topics.perplexity:.2f}")])])
+
+
+def _listed(found: Found) -> str:
+    return " and ".join(stem(picture.name) for picture in found.pictures)
+
+
+def _summary(found: Found) -> str:
+    """How much ground the map shows and which topic is the commonest, of the first date."""
+    hectares = found.areas[0] / M2_PER_HA
+    first = int(hectares.argmax())
+    total = float(hectares.sum())
+    most = f"; most has {found.classes[first].name}, {quantity(float(hectares[first]))} ha ({hectares[first] / total:.1%})" if total else ""
+    return f"{len(found.topics)} topics were found in {_listed(found)}, without labels. The map gives one to {quantity(total)} ha{most}."
+
+
+def _hectares(found: Found) -> list[str]:
+    """Ground of each topic, of each date."""
+    hectares = [areas / M2_PER_HA for areas in found.areas]
+    rows = [(row.name, *(text for of_date in hectares for text in (quantity(float(of_date[number])),
+                                                                   f"{of_date[number] / of_date.sum():.1%}" if of_date.any() else None)))
+            for number, row in enumerate(found.classes)]
+    several = len(hectares) > 1
+    head = (f"{text}{f', {picture.name}' if several else ''}" for picture in found.pictures for text in ("mapped [ha]", "share"))
+    return [page.heading("Hectares by topic"), page.table(("topic", *head), rows)]
+
+
+def _place(found: Found) -> Place:
+    """Where the images lie and what they are."""
+    grid, first = found.grid.sub(found.layout.area), found.pictures[0]
+    outline = outline_of(grid)
+    return Place([outline] if outline is not None else [], [
+        ("Size", size_words(grid)), ("Date", dates_words(picture.date for picture in found.pictures)),
+        ("Read as", " ".join(dict.fromkeys(picture.understood for picture in found.pictures if picture.understood))),
+        ("Bands", ", ".join(first.bands)), ("Coordinate system", crs_words(grid.crs)),
+        ("Source files", files_words(file for picture in found.pictures for file in picture.files))])
 
 
 def top_words(found: Found) -> np.ndarray:
@@ -113,7 +154,7 @@ def _painted(found: Found, overview: np.ndarray) -> np.ndarray:
     for row in found.classes:
         palette[row.value] = rgb(row.color)
     palette[NO_TOPIC] = GREY
-    return _enlarged(palette[overview], SMALLEST_OVERVIEW)
+    return palette[overview]
 
 
 def _enlarged(picture: np.ndarray, smallest: int) -> np.ndarray:
@@ -126,11 +167,9 @@ def _as_colours(values: np.ndarray) -> np.ndarray:
     """Channels (n, channel, y, x) as uint8 (n, y, x, 3), each channel stretched over all n; grey where not measured."""
     shown = [0, 1, 2] if values.shape[1] >= 3 else [0, 0, 0]
     result = np.full((*values[:, 0].shape, 3), GREY, np.uint8)
-    for colour, channel in enumerate(shown):
-        one = values[:, channel]
-        known = np.isfinite(one)
-        low, high = np.percentile(one[known], STRETCH)
-        result[..., colour][known] = (255 * ((one[known] - low) / max(high - low, 1e-9)).clip(0, 1)).astype(np.uint8)
+    values = values[:, shown]
+    known = np.isfinite(values).all(1)
+    result[known] = shades(np.moveaxis(values, 1, -1)[known], *limits(np.moveaxis(values, 1, 0)[:, known]))
     return result
 
 

@@ -101,11 +101,25 @@ class Layout:
 
 @dataclass(frozen=True)
 class Picture:
-    """The channels of one date: opens the image, reads parts of it as words."""
+    """The channels of one date: opens the image, reads parts of it as words.
+
+    Attributes:
+        open: opens the image.
+        channels: what is seen of it.
+        name: of the image.
+        date: day of acquisition; empty where nothing tells.
+        bands: names of its bands.
+        files: that it is read from.
+        understood: what a scene as delivered was taken for; empty for plain files.
+    """
 
     open: Callable[[], Scene]
     channels: Sequence[Channel]
     name: str
+    date: str = ""
+    bands: Sequence[str] = ()
+    files: Sequence[str] = ()
+    understood: str = ""
 
     def read(self, scene: Scene, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Channels (channel, y, x) float32 of a window of pixels and which pixels are measured, bool (y, x)."""
@@ -251,7 +265,7 @@ def _sample(picture: Picture, layout: Layout, count: int, rng: np.random.Generat
             found.append(known[rng.permutation(len(known))[:each]].copy())  # a view would keep the document
     vectors = np.concatenate(found)
     if not len(vectors):
-        raise DataError(f"{picture.name} has no {layout.word} × {layout.word} px in which every pixel is valid: all are nodata. Choose "
+        raise DataError(f"{picture.name} has no {layout.word} × {layout.word} px in which every pixel is valid: all are nodata or hidden. Choose "
                         "another extent, or check the nodata value and the channels.")
     return vectors
 

@@ -8,10 +8,17 @@ from typing import Any
 from ...errors import JobError
 from ...progress import Progress
 from .. import tiling
-from ..spec import Job, Result, attribute, choice, file, file_output, folder, raster, vector, vector_output
+from ..spec import Job, Result, attribute, choice, dataset_folder, file, file_output, raster, vector, vector_output
 
 #: Tables of codes that are shipped; keys of `engine.assessment.translation.TABLES`.
-CODES = ("lucas", "snar", "hcat")
+CODES = {"lucas": "Codes of LUCAS land cover", "snar": "Codes of Austrian field uses (SNAR)", "hcat": "Codes of EuroCrops (HCAT)"}
+DESIGNS = {
+    "auto": "Automatic: as the sample itself says",
+    "map_classes": "By chance in each class of this map",
+    "random": "By chance over the whole map, or on a grid",
+    "field": "By chance in strata that a field names",
+    "not_random": "Otherwise, without intervals",
+}
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,11 @@ class AssessMap(Job):
 
     title = "Assess map"
     group = "5 Assess"
-    tags = ("accuracy", "area estimation", "Olofsson", "confusion matrix", "user's accuracy", "producer's accuracy", "confidence interval")
+    tags = ("accuracy", "area estimation", "Olofsson", "confusion matrix", "user's accuracy", "producer's accuracy", "confidence interval",
+            "validation", "error matrix", "kappa")
     results = {"overall_accuracy": Result("number", "Overall accuracy, weighted by area, 0 to 1"),
-               "overall_half_width": Result("number", "Half of the 95 % interval of the overall accuracy; not there without intervals"),
+               "overall_half_width": Result("number", "Half of the 95 % interval of the overall accuracy; not there without intervals, or where no "
+                                                   "place is wrong"),
                "counted": Result("number", "Reference places that count"),
                "warnings": Result("number", "Warnings in the report")}
 
@@ -46,39 +55,40 @@ class AssessMap(Job):
     reference: dict = vector("Reference", optional=True, help="Points or polygons with a class that was seen on the ground or on better images.")
     class_field: str = attribute("Class field", parent="reference", optional=True,
                                  help="Values or names of the classes of the map. Empty: the field “class” of a sample that was drawn here.")
-    lucas: str = file("LUCAS points", "csv", optional=True,
+    design: str = choice("Places were drawn", DESIGNS, default="auto",
+                         help="Intervals need places drawn by chance. Automatic: as a sample that was drawn here says, and else without intervals.")
+    polygons: str = choice("Polygons count", {"one_pixel": "One pixel of each, drawn by chance", "whole": "Whole, with all pixels in them"},
+                           default="one_pixel",
+                           help="One pixel counts by the area of its polygon. Both are for polygons that were drawn from a list, all alike. Where a "
+                                "point was drawn and a polygon outlined around it, give the point.")
+    dataset: str = dataset_folder("Training dataset", optional=True, help="The dataset that the model of the map has learned from.")
+    training_labels: dict = vector("Training labels", optional=True, help="Of a map from “Map from points”: the labels it was learned from.")
+    lucas: str = file("LUCAS points", "csv", optional=True, advanced=True,
                       help="In place of a reference: the table of points as Eurostat publishes it, with TH_LAT, TH_LONG and LC1.")
-    codes: str = choice("Classes of the reference are", ("of_the_map", *CODES), default="of_the_map", advanced=True,
-                        help="“lucas”: codes of LUCAS land cover. “snar”: of Austrian INVEKOS field uses. “hcat”: of EuroCrops. They become classes "
-                             "of land cover as ESA WorldCover has them, or crops as TimeSen2Crop has them, whichever the map has.")
+    codes: str = choice("Classes of the reference are", {"of_the_map": "Those of the map", **CODES}, default="of_the_map", advanced=True,
+                        help="Codes become classes of land cover as in ESA WorldCover, or crops as in TimeSen2Crop, whichever the map has.")
     class_table: str = file("Table of classes", "csv", optional=True, advanced=True,
-                            help="A class of the map for each class of the reference, with the headings code,class; an empty class leaves the places "
+                            help="A class of the map for each class of the reference, with the headings code,class. An empty class leaves the places "
                                  "out.")
-    design: str = choice("Places were drawn", ("auto", "map_classes", "random", "field", "not_random"), default="auto",
-                         help="“map_classes”: by chance in each class of this map. “random”: by chance over the whole map, all alike, or on a "
-                              "regular grid. “field”: by chance in strata that a field names. “not_random”: otherwise, without intervals. “auto”: as "
-                              "a sample that was drawn here says, and otherwise without intervals.")
-    polygons: str = choice("Polygons count", ("one_pixel", "whole"), default="one_pixel",
-                           help="“one_pixel”: one pixel of each, drawn by chance. “whole”: as a unit, with all pixels in it.")
     stratum_field: str = attribute("Stratum field", parent="reference", optional=True, advanced=True, help="In which stratum each place was drawn.")
     stratum_size_field: str = attribute("Stratum size field", parent="reference", optional=True, advanced=True,
                                         help="The area of the stratum of each place, in any unit. Empty: strata are classes of this map.")
     group_field: str = attribute("Group field", parent="reference", optional=True, advanced=True,
                                  help="The same for places that were drawn together, such as points in one field.")
     date_field: str = attribute("Date field", parent="reference", optional=True, advanced=True,
-                                help="The day each place was seen; compared with the day the map shows.")
-    small_strata: str = choice("Small strata", ("refuse", "merge"), default="refuse", advanced=True,
-                               help="What to do with strata of fewer than two places: “merge” puts them together.")
-    foreign_classes: str = choice("Classes the map does not have", ("refuse", "errors"), default="refuse", advanced=True,
-                                  help="“errors”: each place of such a class is an error of the map.")
-    dataset: str = folder("Training dataset", optional=True, help="The dataset that the model of the map has learned from.")
-    training_labels: dict = vector("Training labels", optional=True, help="Of a map from “Map from points”: the labels it was learned from.")
-    training_ground: str = choice("Places on training ground", ("refuse", "leave_out"), default="refuse", advanced=True,
-                                  help="“leave_out”: the figures are of the other ground.")
+                                help="The day each place was seen. It is compared with the day that the map shows.")
+    small_strata: str = choice("Small strata", {"refuse": "Refuse: stop with a message", "merge": "Merge: put them together"}, default="refuse",
+                               advanced=True, help="What to do with strata of fewer than two places.")
+    foreign_classes: str = choice("Classes the map does not have", {"refuse": "Refuse: stop with a message",
+                                                                    "errors": "Errors: each such place is a mistake of the map"},
+                                  default="refuse", advanced=True, help="What to do with places of a class that the map does not have.")
+    training_ground: str = choice("Places on training ground", {"refuse": "Refuse: stop with a message",
+                                                                "leave_out": "Leave out: figures are of the other ground"},
+                                  default="refuse", advanced=True, help="What to do with places on ground that the model has learned from.")
     seed: int = tiling.seed()
     output: str = file_output("Report", "html", help="A self-contained page.")
-    facts: str = file_output("Figures as JSON", "json", optional=True, created=False)
-    places: str = vector_output("Places, right or wrong", optional=True)
+    places: str = vector_output("Places, right or wrong", optional=True, help="The places that count, with the class of the map and the reference.")
+    facts: str = file_output("Figures as JSON", "json", optional=True, created=False, advanced=True, help="All figures of the report, for scripts.")
 
     def _codes(self) -> str:
         """The table by which classes of the reference become those of the map."""
@@ -88,6 +98,9 @@ class AssessMap(Job):
         if self.stratum_field and self.design not in ("auto", "field"):
             raise JobError(f"“Stratum field” (stratum_field) is {self.stratum_field}, but “Places were drawn” (design) is {self.design}, which has "
                            "other strata or none. Set it to field, or leave the field empty.")
+        if self.stratum_field and self.stratum_field == self.class_field:
+            raise JobError(f"“Stratum field” (stratum_field) and “Class field” (class_field) are both {self.stratum_field}, but a stratum is where a "
+                           "place was drawn, whatever was seen there. Choose another field, or leave it empty.")
         if self.stratum_size_field and not self.stratum_field:
             raise JobError("“Stratum size field” is given without “Stratum field”. Give both, or leave it empty.")
         if self.class_table and self.codes != "of_the_map":
@@ -122,5 +135,5 @@ class AssessMap(Job):
             write_places(self.places, found, progress)
         overall = facts["overall_accuracy"]
         result = {"output": self.output, "overall_accuracy": overall["value"], "counted": len(found.reference), "warnings": len(found.warnings)}
-        result |= {} if overall["half_width"] is None else {"overall_half_width": overall["half_width"]}
+        result |= {"overall_half_width": overall["half_width"]} if overall["half_width"] else {}
         return {**result, **{name: getattr(self, name) for name in ("facts", "places") if getattr(self, name)}}

@@ -10,10 +10,10 @@ from typing import Any
 
 from ...errors import JobError
 from ...version import plugin_version
-from .. import mapping, training
+from .. import mapping, masking, training
 from ..record import values_without_folders
-from ..spec import WEIGHTS, Job, Result, boolean, choice, extent, file, file_output, integer, raster_output, rasters, text, weights
-from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
+from ..spec import WEIGHTS, Job, Result, boolean, file_output, integer, raster_output, rasters, weights
+from ..tiling import DELIVERED, SMALL_BLOCKS
 
 #: Ends the name of a model that embeds, in place of an encoder.
 MODEL = ".onnx"
@@ -40,41 +40,36 @@ class ComputeEmbeddings(Job):
 
     title = "Compute embeddings"
     group = "4 Map"
-    tags = ("features", "foundation model", "Presto", "Galileo", "encoder", "embedding", "time series", "similarity")
+    tags = ("features", "foundation model", "Presto", "Galileo", "encoder", "embedding", "time series", "similarity", "AI", "neural network",
+            "deep learning")
     engine = "train"
     engine_words = "Needs the engine of the kind “train”, except with a model file that it has made."
     results = {"version": Result("text", "Version of the embedding, by which its bands are named"),
                "numbers": Result("number", "Bands of the embedding"),
                "valid_share": Result("number", "Share of the pixels that have a result, 0 to 1"), "device": training.DEVICE,
-               "seconds": Result("number", "Duration of the mapping, in seconds")}
+               "seconds": mapping.SECONDS}
 
+    images: list = rasters("Images", help="One raster with all bands, or the bands of one scene as several rasters. For an encoder of series one "
+                                          "for each date, all on one grid, or a data cube." + DELIVERED)
     encoder: str = weights("Encoder", extension=f"{WEIGHTS}|onnx",
                            help="The folder of a run or of an imported encoder, its encoder.safetensors, “catalogue:” and a name in "
                                 "models/catalog.json such as catalogue:presto_s1_s2, or a model file that this job has made.")
-    images: list = rasters("Images", help="One raster with all bands, or the bands of one scene as several rasters. For an encoder of series one "
-                                          "for each date, all on one grid, or a data cube." + DELIVERED)
     numbers: int = integer("Number of bands", default=None, minimum=16, maximum=128,
                            help="Empty: 64 of an image, and of a series as many as the encoder gives, at most 128.")
-    preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model",
-                         help="How the stored values are scaled, when that differs from the images that the encoder was trained on.")
+    masks: list = masking.masks_of_dates("One of the image, or one for each date. What they hide counts as not measured.")
+    first_day: str = mapping.first_day(advanced=False)
+    last_day: str = mapping.last_day(advanced=False)
+    extent: dict = mapping.area()
+    preset: str = mapping.preset(trained="encoder")
     bands: str = mapping.bands()
-    masks: list = rasters("Cloud masks", optional=True, help="One of the image, or one for each date. What they hide counts as not measured.")
-    mask_kind: str = choice("Kind of cloud mask", ("scl", "qa_pixel", "flags", "mask"), default="scl", advanced=True,
-                            help="“scl”: Sentinel-2 scene classification. “qa_pixel”: that of Landsat. “flags”: 0 clear, 1 cloud, 2 shadow, 3 snow. "
-                                 "“mask”: every value but 0 is cloud.")
-    date_pattern: str = text("Pattern of the dates", default=None, advanced=True,
-                             help="Of the file names, such as *_YYYYMMDD_*; empty reads the layers, the names and the tags.")
-    date_table: str = file("Table of the dates", "csv", optional=True, advanced=True, help="CSV file with the columns file and date.")
-    first_day: str = text("First day", default=None, help="Of a series: images of other days are left out, such as those before 01-01 or 2023-01-01. "
-                                                          "Empty takes all.")
-    last_day: str = text("Last day", default=None, help="Such as 12-31; a season may reach over New Year.")
-    arrangement: str = choice("Arrangement", ("dates", "bands"), default="dates", advanced=True,
-                              help="Of a series: “dates”: each raster holds all bands of a date. “bands”: several rasters of one date are its bands.")
-    extent: dict = extent("Extent", optional=True)
+    mask_kind: str = masking.kind(advanced=True)
+    date_pattern: str = mapping.date_pattern()
+    date_table: str = mapping.date_table()
+    arrangement: str = mapping.dates_arrangement()
     nodata: float = mapping.nodata()
     small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
-    device: str = text("Device", default="auto", advanced=True, help="Of an encoder of images: auto, cpu, cuda or cuda:0.")
-    output: str = raster_output("Embedding")
+    device: str = mapping.device()
+    output: str = raster_output("Embedding", help="The numbers of each pixel, a band for each.")
     model: str = file_output("Model of the embedding", "onnx", optional=True, created=False,
                              help="The encoder as a model file, for further images and for those who are to make the same embedding.")
 
@@ -95,7 +90,7 @@ class ComputeEmbeddings(Job):
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Reading the encoder")  # before anything heavy is loaded
         from ...engine.datasets.season import Season
-        from ...engine.mapping.series import SeriesRequest
+        from ...engine.mapping.dated_images import SeriesRequest
         from ...engine.models import package
 
         images = SeriesRequest(self.images, self.masks or (), self.mask_kind, self.date_pattern, self.date_table, self.arrangement == "bands",
@@ -103,7 +98,7 @@ class ComputeEmbeddings(Job):
                                {"job": self.name(), "version": plugin_version(), "values": values_without_folders(self)})
         if self._is_model():
             return self._embedded(package.open(self.encoder), images, progress)
-        progress.at(0, "Loading torch")
+        progress.at(0, training.LOADING)
         from ...engine.learning.embedding.making import make_model
         from ...outputs import new_file
 

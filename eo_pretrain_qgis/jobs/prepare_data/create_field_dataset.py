@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from ...errors import JobError
 from ...progress import Progress
-from .. import tiling
-from ..spec import Job, Result, extent, number, rasters, text, vector
+from .. import masking, tiling
+from ..spec import Job, Result, number, rasters, text, vector
+from ..telling import dataset_name
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,31 @@ class CreateFieldDataset(Job):
 
     title = "Create field dataset"
     group = "1 Prepare data"
-    tags = ("parcels", "agriculture", "field boundaries", "delineation", "LPIS", "Fields of the World", "tiles", "segmentation")
-    results = {**tiling.counted_results(), "fields": Result("number", "Fields near the images")}
+    tags = ("parcels", "agriculture", "field boundaries", "delineation", "LPIS", "Fields of the World", "tiles", "segmentation", "labels",
+            "training data")
+    results = {**tiling.counted_results(), "clouded_share": masking.CLOUDED, "fields": Result("number", "Fields near the images")}
 
     images: list = rasters("Images", help="Raster layers of the same sensor." + tiling.DELIVERED)
     arrangement: str = tiling.arrangement()
-    second_images: list = rasters("Images of a second date", optional=True,
+    preset: str = tiling.preset()
+    bands: str = text("Bands", default=None, advanced=True,
+                      help="Names of the bands of one date in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
+    second_images: list = rasters("Images of a second date", optional=True, repeats=True,
                                   help="One for each image, on the same grid and with the same bands. Empty: one date.")
     parcels: dict = vector("Parcels", help="Polygons; those in another CRS are reprojected.")
     complete: dict = vector("Where all fields are known", optional=True,
                             help="Polygons. Elsewhere ground without a parcel is not labelled. Empty: all ground without a parcel is background.")
     boundary: float = number("Width of the boundary [m]", default=10, minimum=0, maximum=1000,
                              help="Inside each field; at least one pixel.")
-    preset: str = tiling.preset()
-    bands: str = text("Bands", default=None, advanced=True,
-                      help="Names of the bands of one date in order, such as B02,B03,B04,B08; empty takes the names in the file or of the sensor.")
+    clouds: str = masking.known_from("Pixels under cloud and shadow have no label and count as not measured.", advanced=True)
+    cloud_masks: list = masking.masks_of_each(advanced=True)
+    second_cloud_masks: list = rasters("Cloud masks of the second date", optional=True, advanced=True, repeats=True,
+                                       help="One for each image of the second date, in the same order; of the same kind as those of the first.")
     tile_size: int = tiling.tile_size()
     stride: int = tiling.stride()
-    extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
+    extent: dict = tiling.extent_of_tiles()
     minimum_valid: float = tiling.minimum_valid()
-    minimum_labelled: float = number("Minimum share of labelled pixels", default=0.05, minimum=0, maximum=1, advanced=True)
+    minimum_labelled: float = tiling.minimum_labelled(0.05)
     nodata: float = tiling.nodata()
     validation_share: float = tiling.validation_share()
     test_share: float = tiling.test_share()
@@ -56,21 +62,29 @@ class CreateFieldDataset(Job):
 
     def check(self) -> None:
         tiling.check_tiling(self)
+        masking.check_scenes(self)
+        given, scenes = len(self.second_cloud_masks or ()), masking.scenes_of(self) if self.second_images else 0
+        if given and (given != scenes or self.clouds not in masking.MASKS):
+            raise JobError(f"The number of cloud masks of the second date is {given}, that of its scenes {scenes}, and “Clouds are known from” is "
+                           f"{self.clouds}. Give one for each scene of the second date, of the same kind as those of the first, or none.")
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
         from ...engine.datasets.building import About, Cutting, Imagery, build_dataset, describe_sensor
+        from ...engine.datasets.cloud_masks import clouded_share
         from ...engine.datasets.footprints import copy_footprints
         from ...engine.datasets.splitting.by_place import SplitPlan
         from ...engine.datasets.tile_size import with_tile_size
-        from ...engine.themes.fields.dates import acquired, dated_scenes, two_date_bands
+        from ...engine.themes.fields.dates import acquired, open_dates, two_date_bands
         from ...engine.themes.fields.labels import FieldLabels
         from ...engine.themes.fields.parcels import open_parcels
         from ...outputs import new_folder
 
-        scenes = dated_scenes(self.images, self.second_images or [], self.arrangement, self.nodata, progress)
+        dates = open_dates(self.images, self.second_images or [], self.arrangement, self.nodata, progress)
+        scenes = dates.scenes
         names = two_date_bands(scenes, self.preset, self.bands, progress) if self.second_images else self.bands
         sensor = describe_sensor(scenes, self.preset, names, progress)
+        scenes = dates.clear(self.cloud_masks or (), self.second_cloud_masks or (), self.clouds, progress)
         grids = [scene.grid for scene in scenes]
         parcels = open_parcels(self.parcels, grids, progress.part(0, 0.1))
         labels = FieldLabels(parcels, grids, self.boundary, self.complete, progress.part(0.1, 0.2))
@@ -78,7 +92,7 @@ class CreateFieldDataset(Job):
         cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid,
                                          minimum_labelled=self.minimum_labelled), self.tile_size, scenes, plan, progress)
         with new_folder(self.output) as folder:
-            about = About(Path(self.output).name, "fields", {**labels.theme_facts, "dates": acquired(scenes[0])}, "fields")
+            about = About(dataset_name(self), "fields", {**labels.theme_facts, "dates": acquired(scenes[0])}, "fields")
             split = build_dataset(folder, Imagery(scenes, sensor), labels, cutting, plan, about, progress.part(0.2, 1))
-        return {"output": self.output, "tiles": len(split.names), "fields": len(parcels.shapes), **split.counts,
+        return {"output": self.output, "tiles": len(split.names), "fields": len(parcels.shapes), **split.counts, **clouded_share(self.output),
                 **copy_footprints(self.output, self.footprints)}

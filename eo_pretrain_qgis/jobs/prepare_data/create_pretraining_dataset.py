@@ -5,24 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import JobError
 from ...progress import Progress
-from .. import tiling
-from ..spec import MOST_PIXELS, Job, Result, choice, extent, integer, number, rasters, text
-from ..tiling import DELIVERED, PRESETS
-
-#: What “Clouds are known from” calls masks.
-MASKS = ("scl", "qa_pixel", "mask")
-
-
-def check_cloud_masks(source: str, masks: list | None, scenes: int) -> None:
-    """Raises JobError unless there is a mask for each scene where clouds are known from masks, and none where not."""
-    given = len(masks or ())
-    if source in MASKS and given != scenes:
-        raise JobError(f"The number of cloud masks is {given}, and that of scenes {scenes}. Give one for each scene, in the same order (a scene "
-                       "as it was delivered can be its own), or set “Clouds are known from” to another source.")
-    if given and source not in MASKS:
-        raise JobError(f"Cloud masks are given, but “Clouds are known from” is {source}. Set it to the kind of the masks: {', '.join(MASKS)}.")
+from .. import masking, tiling
+from ..spec import Job, Result, choice, number, rasters
+from ..telling import dataset_name
+from ..tiling import DELIVERED
 
 
 @dataclass(frozen=True)
@@ -45,41 +32,40 @@ class CreatePretrainingDataset(Job):
     images: list = rasters("Images", help="Raster layers of the same sensor, any number of places and dates." + DELIVERED)
     arrangement: str = tiling.arrangement()
     preset: str = tiling.preset()
-    bands: str = text("Bands", default=None, advanced=True,
-                      help="Names of the image's bands in order; empty takes the names in the file or of the sensor.")
-    second_images: list = rasters("Images of a second sensor", optional=True)
-    second_arrangement: str = choice("The images of the second sensor are", ("scenes", "bands"), default="scenes", advanced=True)
-    second_preset: str = choice("Second sensor", PRESETS, default="generic")
-    second_bands: str = text("Bands of the second sensor", default=None, advanced=True)
-    pairing: str = choice("The two sensors are", ("paired", "unpaired"), default="paired",
-                          help="“paired”: tiles hold both, on the grid of the first. “unpaired”: tiles of the first and tiles of the second.")
-    most_days: int = integer("Most days between the two sensors", default=None, minimum=0, maximum=36500, advanced=True, help="Empty: any number.")
-    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask", "brightness"), default="none",
-                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
-                              "“mask”: rasters in which 0 is clear. “brightness”: an "
-                              "estimate from green, red and, where there, B10 and B11; it misses thin cloud and shadow.")
-    cloud_masks: list = rasters("Cloud masks", optional=True, help="One for each image, in the same order; any grid. A scene as it was delivered "
-                                                                    "brings its own: give it here, too.")
-    most_cloud: float = number("Largest share of cloud in a tile", default=0.1, minimum=0, maximum=1)
+    bands: str = tiling.bands()
+    second_images: list = rasters("Images of a second sensor", optional=True,
+                                  help="Such as Sentinel-1 beside Sentinel-2. For each image the one that covers it best and is nearest in time is "
+                                       "taken.")
+    second_arrangement: str = tiling.second_arrangement()
+    second_preset: str = tiling.second_sensor(advanced=False)
+    second_bands: str = tiling.second_bands()
+    pairing: str = choice("The two sensors are", {"paired": "Paired: tiles hold both, on the grid of the first",
+                                                  "unpaired": "Unpaired: some tiles are of the first, some of the second"},
+                          default="paired", advanced=True, help="Pairs show the same ground with both sensors.")
+    most_days: int = tiling.most_days()
+    clouds: str = masking.known_from("Brightness is an estimate from green, red and, where there, B10 and B11; it misses thin cloud and shadow.",
+                                     {"brightness": "Brightness of the pixels, without a mask"})
+    cloud_masks: list = masking.masks_of_each()
+    most_cloud: float = number("Largest share of cloud in a tile", default=0.1, minimum=0, maximum=1, advanced=True,
+                               help="From 0 to 1. Tiles with more are left out.")
     near_duplicates: float = number("Tiles are alike up to a distance of", default=0.05, minimum=0, maximum=1, advanced=True,
-                                    help="Root mean square difference of the coarse picture of two tiles, in spreads of the bands. "
-                                         "0 keeps all tiles.")
+                                    help="Of tiles that are alike one is kept. The distance is the root mean square difference of their coarse "
+                                         "pictures, in standard deviations of the bands; 0 keeps all tiles.")
     tile_size: int = tiling.tile_size()
     stride: int = tiling.stride()
-    extent: dict = extent("Extent", optional=True, help="Only tiles inside are cut.")
-    minimum_valid: float = number("Minimum share of valid pixels", default=0.9, minimum=0, maximum=1)
+    extent: dict = tiling.extent_of_tiles()
+    minimum_valid: float = tiling.minimum_valid(0.9)
     nodata: float = tiling.nodata()
-    validation_share: float = number("Share of validation blocks", default=0.1, minimum=0, maximum=0.5)
-    test_share: float = number("Share of test blocks", default=0.0, minimum=0, maximum=0.5, advanced=True)
-    block_size: int = integer("Block size for the split [px]", default=None, minimum=32, maximum=MOST_PIXELS, advanced=True,
-                              help="Empty: chosen from the size of the images.")
+    validation_share: float = tiling.validation_share(default=0.1)
+    test_share: float = tiling.test_share(default=0.0)
+    block_size: int = tiling.block_size()
     seed: int = tiling.seed()
     output: str = tiling.output()
     footprints: str = tiling.footprints()
 
     def check(self) -> None:
         tiling.check_tiling(self)
-        check_cloud_masks(self.clouds, self.cloud_masks, 1 if self.arrangement == "bands" else len(self.images))
+        masking.check_scenes(self)
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the images")
@@ -97,28 +83,28 @@ class CreatePretrainingDataset(Job):
             scenes = [group[0] for source in sources for group in source.scenes]
             cutting = with_tile_size(Cutting(stride=self.stride, extent=self.extent, minimum_valid=self.minimum_valid), self.tile_size, scenes, plan,
                                      progress)
-            split, counts = build_pretraining_dataset(folder, sources, cutting, plan, Path(self.output).name,
+            split, counts = build_pretraining_dataset(folder, sources, cutting, plan, dataset_name(self),
                                                       near_duplicates=self.near_duplicates, progress=progress.part(0.3, 1))
         return {"output": self.output, "tiles": len(split.names), **split.counts, "nodata_tiles": counts["nodata"],
                 "cloudy_tiles": counts["cloudy"], "near_duplicates": counts["near_duplicates"], **copy_footprints(self.output, self.footprints)}
 
     def _sources(self, place: Path, progress: Progress) -> list:
-        from ...engine.datasets.alignment import SecondImages, partner_scenes, sensor_names
+        from ...engine.datasets.alignment import SECOND, SecondImages, partner_scenes, sensor_names
         from ...engine.datasets.building import describe_sensor, open_scenes
         from ...engine.themes.unlabelled.tiles import Clouds, Source, named
 
         scenes = open_scenes(self.images, self.arrangement, self.nodata, progress)
         sensor = describe_sensor(scenes, self.preset, self.bands, progress)
-        clouds = Clouds(self.clouds, self.most_cloud, tuple(self.cloud_masks or ()))
+        known = Clouds(self.clouds, self.most_cloud, tuple(self.cloud_masks or ()))
         if not self.second_images:
-            return [Source([sensor], [[scene] for scene in scenes], clouds, [])]
+            return [Source([sensor], [[scene] for scene in scenes], known, [])]
         first, second = sensor_names(self.preset, self.second_preset)
         if self.pairing == "unpaired":
             others = open_scenes(self.second_images, self.second_arrangement, progress=progress)
-            other = describe_sensor(others, self.second_preset, self.second_bands, progress)
-            return [Source([named(sensor, first)], [[scene] for scene in scenes], clouds, []),
+            other = describe_sensor(others, self.second_preset, self.second_bands, progress, called=SECOND)
+            return [Source([named(sensor, first)], [[scene] for scene in scenes], known, []),
                     Source([named(other, second)], [[scene] for scene in others], Clouds(), [])]
         asked = SecondImages(self.second_images, self.second_arrangement, self.second_preset, self.second_bands, self.most_days)
         partners, pairs = partner_scenes(scenes, self.preset, asked, place, progress)
         other, chosen = partners[second]
-        return [Source([named(sensor, first), other], [list(pair) for pair in zip(scenes, chosen)], clouds, pairs)]
+        return [Source([named(sensor, first), other], [list(pair) for pair in zip(scenes, chosen)], known, pairs)]

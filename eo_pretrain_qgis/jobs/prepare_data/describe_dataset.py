@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...progress import Progress
-from ..spec import Job, Result, file_output, folder, vector_output
+from .. import tiling
+from ..spec import Job, Result, dataset_folder, file_output
 from ..tiling import LEAKAGE
 
 
 @dataclass(frozen=True)
 class DescribeDataset(Job):
-    """Describes a dataset: class shares by split, band histograms, sample pictures, leakage distance and plain warnings."""
+    """Describes a dataset: class shares by split, band histograms, sample pictures, leakage distance and plain warnings.
+
+    Where no cloud mask was given, it also looks for tiles that are probably for the most part cloud, and names their images.
+    """
 
     title = "Describe dataset"
     group = "1 Prepare data"
@@ -19,10 +23,10 @@ class DescribeDataset(Job):
     results = {"tiles": Result("number", "Tiles or samples in the dataset"), "leakage_distance": LEAKAGE,
                "warnings": Result("number", "Warnings in the report")}
 
-    dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
+    dataset: str = dataset_folder("Dataset folder", help="Made by “Create … dataset”.")
     output: str = file_output("Report", "html", help="A self-contained page.")
-    facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
-    footprints: str = vector_output("Footprints of the tiles", optional=True, created=False)
+    facts: str = file_output("Facts as JSON", "json", optional=True, created=False, advanced=True, help="The numbers of the report, for programs.")
+    footprints: str = tiling.footprints()
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the dataset")

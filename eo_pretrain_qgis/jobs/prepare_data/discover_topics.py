@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobError
-from .. import mapping
-from ..spec import LARGEST_SEED, Job, Result, choice, extent, file_output, integer, raster_output, rasters, text, vector_output
+from .. import mapping, masking, tiling
+from ..spec import Job, Result, choice, extent, file_output, image, integer, raster_output, text, vector_output
 from ..tiling import DELIVERED
 
 
@@ -37,32 +37,37 @@ class DiscoverTopics(Job):
                "perplexity": Result("number", "Perplexity per word of the documents learned from; lower is better"),
                "changed_share": Result("number", "Share of the documents whose main topic differs between the two dates, 0 to 1")}
 
-    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters, such as HH and HV." + DELIVERED)
-    second_images: list = rasters("Second date", optional=True, help="The same bands on the same grid at another date.")
+    images: list = image("Image", help="One raster with all bands, or the bands of one scene as several rasters, such as HH and HV." + DELIVERED)
+    second_images: list = image("Second date", optional=True, help="The same bands on the same grid at another date.")
     channels: str = text("Channels", default=None,
                          help="Formulas of bands, separated by commas: HH, (HH+HV)/2, HH-HV. A band is called by its name, or b1, b2, … by its "
                               "number. Empty takes these three for HH and HV (or VV and VH), else every band.")
-    topic_count: int = integer("Topics", default=11, minimum=2, maximum=200, help="The source's data set has 11, its script 12.")
-    words: int = integer("Words in the dictionary", default=50, minimum=2, maximum=2000)
-    word_size: int = integer("Word size [px]", default=4, minimum=1, maximum=64)
-    document_size: int = integer("Document size [px]", default=256, minimum=8, maximum=4096,
+    topic_count: int = integer("Topics", default=11, minimum=2, maximum=200, help="How many kinds of ground the map tells apart.")
+    words: int = integer("Words in the dictionary", default=50, minimum=2, maximum=2000, advanced=True,
+                         help="How many kinds of small squares are told apart.")
+    word_size: int = integer("Word size [px]", default=4, minimum=1, maximum=64, advanced=True, help="Edge of the small squares; a pixel of the map.")
+    document_size: int = integer("Document size [px]", default=256, minimum=8, maximum=4096, advanced=True,
                                  help="A multiple of the word size. Smaller documents give more of them and finer topics.")
-    extent: dict = extent("Extent", optional=True)
+    clouds: str = masking.known_from("Words under cloud and shadow have no topic.", advanced=True)
+    cloud_masks: list = masking.masks_of_dates("One of the image and, of a second date, one of that.", advanced=True)
+    extent: dict = extent("Extent", optional=True, advanced=True, help="Only this part is mapped. Empty: all of the image.")
     nodata: float = mapping.nodata()
-    scaling: str = choice("Scaling of the channels", ("none", "standard"), default="none", advanced=True,
-                          help="“none”: distances between words in the channels' own units, as in the source. “standard”: every channel counts the "
-                               "same; take it for channels of different units.")
-    sample: int = integer("Words the dictionary is learned from", default=200000, minimum=1000, maximum=5000000, advanced=True)
-    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, advanced=True)
+    scaling: str = choice("Scaling of the channels", {"none": "None: the channels' own units", "standard": "Standard: every channel counts the same"},
+                          default="none", advanced=True, help="Take the standard for channels of different units.")
+    sample: int = integer("Words the dictionary is learned from", default=200000, minimum=1000, maximum=5000000, advanced=True,
+                          help="A number of small squares, drawn at random.")
+    seed: int = tiling.seed()
     output: str = raster_output("Topics map", help="One pixel per word.")
     documents: str = vector_output("Documents with their topic shares", optional=True,
-                                   help="Fields: topic (the largest), topic_1, topic_2, … (shares); with a second date also topic_b, topic_1_b, … "
-                                        "of that date, difference_1, … (second less first) and change, the distance between the dates.")
+                                   help="Squares with the fields topic (the largest) and topic_1, topic_2, … (shares). With a second date also those "
+                                        "of that date (topic_b, …), the differences, and change, the distance between the dates.")
     report: str = file_output("Report", "html", optional=True, help="Top words and telling documents of each topic, as pictures.")
-    second_map: str = raster_output("Topics map of the second date", optional=True, created=False)
-    change: str = raster_output("Change of topic", optional=True, created=False, help="1 where the topic of a word differs between the dates.")
+    second_map: str = raster_output("Topics map of the second date", optional=True, created=False, advanced=True, help="With the same topics.")
+    change: str = raster_output("Change of topic", optional=True, created=False, advanced=True,
+                                help="1 where the topic of a word differs between the dates.")
 
     def check(self) -> None:
+        masking.check(self.clouds, self.cloud_masks, 2 if self.second_images else 1)
         if self.document_size % self.word_size:
             raise JobError(f"A document of {self.document_size} px cannot be cut into words of {self.word_size} px. Choose a document size that is "
                            f"a multiple of {self.word_size}, such as {-(-self.document_size // self.word_size) * self.word_size}.")
@@ -71,10 +76,12 @@ class DiscoverTopics(Job):
 
     def run(self, progress: Any) -> dict[str, Any]:
         progress.at(0, "Opening the images")
+        from ...engine.datasets.cloud_masks import Clouds
         from ...engine.topics.maps import Asked, discover, open_pictures, write_documents
         from ...engine.topics.report import write_report
 
-        asked = Asked(self.topic_count, self.words, self.word_size, self.document_size, self.sample, self.scaling, self.seed)
+        asked = Asked(self.topic_count, self.words, self.word_size, self.document_size, self.sample, self.scaling, self.seed,
+                      Clouds(self.clouds, tuple(self.cloud_masks or ())))
         dates = [self.images, *([self.second_images] if self.second_images else [])]
         pictures, layout, grid = open_pictures(dates, self.channels or "", self.extent, self.nodata, asked, progress)
         maps = [self.output, self.second_map][:len(dates)]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...progress import Progress
-from ..spec import Job, Result, choice, folder, folder_output, text
+from ..spec import Job, Result, choice, dataset_folder, folder_output, text
+from ..suggestions import sensor_of
 
 
 @dataclass(frozen=True)
 class ExportDataset(Job):
     """Writes a dataset as files that other programs read, with its split, classes and places on the map.
 
-    geotiff: images/ and labels/ with a GeoTIFF of each tile; images with one class each go to a folder for each class. classes.csv and
+    GeoTIFF (geotiff): images/ and labels/ with a GeoTIFF of each tile; images with one class each go to a folder for each class. classes.csv and
     split.csv lie beside them; label images carry the colours of the classes and have 255 where there is no label.
 
-    esri_tiles: “classified tiles” for ArcGIS; classes have the values 1 to n and 0 is no label.
+    ArcGIS classified tiles (esri_tiles): classes have the values 1 to n and 0 is no label.
 
-    timesen2crop: series, as one CSV file each in a folder for each tile and class. Folders have the numbers of its list of crops; those that
-    are not in it become “Other crops”.
+    TimeSen2Crop (timesen2crop): series, as one CSV file each in a folder for each tile and class. Folders have the numbers of its list of
+    crops; those that are not in it become “Other crops”.
 
     “Import dataset” reads all of them back. Weights, soft shares and the facts of a theme are not kept.
     """
@@ -29,12 +30,14 @@ class ExportDataset(Job):
     results = {"samples": Result("number", "Samples that were written")}
     for_others = True
 
-    dataset: str = folder("Dataset folder", help="Made by “Create … dataset” or “Import dataset”.")
-    format: str = choice("Format", ("geotiff", "esri_tiles", "timesen2crop"), default="geotiff")
-    split: str = choice("Samples of", ("all", "training", "validation", "test"), default="all",
-                        help="“all” leaves out those dropped between the splits.")
-    sensor: str = text("Sensor", default=None, advanced=True, help="Only the images of this one, such as s2; empty is all the format can hold.")
-    output: str = folder_output("Folder", help="A new or empty folder.")
+    dataset: str = dataset_folder("Dataset folder", help="Made by “Create … dataset” or “Import dataset”.")
+    format: str = choice("Format", {"geotiff": "GeoTIFF images and labels", "esri_tiles": "ArcGIS classified tiles",
+                                    "timesen2crop": "TimeSen2Crop, for series"}, default="geotiff", help="What the other program reads.")
+    split: str = choice("Samples of", {"all": "All parts", "training": "Training only", "validation": "Validation only", "test": "Test only"},
+                        default="all", help="Samples dropped between the parts are left out.")
+    sensor: str = text("Sensor", default=None, advanced=True, **sensor_of("dataset"),
+                       help="Only the images of this one, such as s2; empty is all the format can hold.")
+    output: str = folder_output("Folder", fresh=True, help="A new or empty folder.")
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Opening the dataset")

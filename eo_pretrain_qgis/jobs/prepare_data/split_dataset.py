@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...progress import Progress
 from .. import tiling
-from ..spec import LARGEST_SEED, MOST_PIXELS, Job, Result, choice, dataset_output, folder, integer
+from ..spec import MOST_PIXELS, Job, choice, dataset_folder, dataset_output, integer, text
 
 
 @dataclass(frozen=True)
@@ -16,25 +16,29 @@ class SplitDataset(Job):
     Images and tiles are divided by place, in blocks with a gap. Series are divided by parcel, because the pixels of a parcel are nearly
     copies of each other, and patches of sea ice by the polygon they were cut from. Samples that do not say where they lie are divided by
     scene, or at random where there is nothing better.
+    With “Test days” all samples of these days are the test, and the others are divided as above into training and validation. So a model of sea ice
+    is tested on a day that it has not seen: leave each day out in turn, and train and evaluate once for each.
+
     The samples are linked, not copied, where the disk allows; the given dataset stays as it is.
     """
 
     title = "Split dataset by place"
     group = "1 Prepare data"
     tags = ("train", "validation", "test", "blocks", "leakage", "cross-validation")
-    results = {**tiling.split_results(), "dropped_tiles": Result("number", "Tiles that belong to no part because they lie too near to another part"),
-               "leakage_distance": tiling.LEAKAGE}
+    results = {**tiling.split_results(), "leakage_distance": tiling.LEAKAGE}
 
-    dataset: str = folder("Dataset folder", help="Made by “Create … dataset”.")
-    way: str = choice("Divide by", ("auto", "place", "parcel", "polygon", "scene", "random"), default="auto",
-                      help="“auto”: as above. “polygon”: whole polygons of an ice chart. “scene”: whole images, of series the tiles "
-                           "of their images, so that a test is on unseen tiles. “random” flatters a model and is for comparison.")
-    validation_share: float = tiling.validation_share()
-    test_share: float = tiling.test_share()
-    block_size: int = integer("Block size [px]", default=None, minimum=32, maximum=MOST_PIXELS, help="Empty: chosen from the size of the images.")
-    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS,
+    dataset: str = dataset_folder("Dataset folder", help="Made by “Create … dataset”.")
+    way: str = choice("Divide by", {"auto": "Automatic: what suits the samples", "place": "Place: blocks of ground", "parcel": "Parcel",
+                                     "polygon": "Polygon of an ice chart", "scene": "Scene: whole images", "random": "Random, for comparison only"},
+                      default="auto",
+                      help="What goes as a whole to one part. Of series, a scene is the tile of their images. A random split flatters a model.")
+    test_days: str = text("Test days", default=None, help="Such as 2018-03-20, or several, separated by commas. “Test share” then means nothing.")
+    validation_share: float = tiling.validation_share(advanced=False)
+    test_share: float = tiling.test_share(advanced=False)
+    block_size: int = tiling.block_size()
+    buffer: int = integer("Buffer between blocks [px]", default=None, minimum=0, maximum=MOST_PIXELS, advanced=True,
                           help="Empty: one tile between blocks, none between parcels, polygons or scenes.")
-    seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED)
+    seed: int = tiling.seed()
     output: str = dataset_output("New dataset folder")
 
     def run(self, progress: Progress) -> dict:
@@ -47,6 +51,6 @@ class SplitDataset(Job):
         dataset = Dataset.open(self.dataset)
         plan = SplitPlan(self.validation_share, self.test_share, self.block_size, self.buffer, self.seed)
         with new_folder(self.output) as folder:
-            split = divide_again(dataset, folder, plan, self.way, progress)
-        return {"output": self.output, **split.counts, "dropped_tiles": split.facts["dropped_tiles"],
+            split = divide_again(dataset, folder, plan, self.way, progress, self.test_days or "")
+        return {"output": self.output, **split.counts,
                 "leakage_distance": split.facts["leakage_distance_px"]}

@@ -7,27 +7,26 @@ from typing import Any
 
 from ...errors import JobError
 from ...version import plugin_version
-from .. import mapping, training
+from .. import mapping, masking, training
 from ..record import values_without_folders
 from ..spec import (
     Job,
     Result,
     boolean,
     choice,
+    dataset_folder,
     extent,
     files,
-    folder,
+    image,
     integer,
     number,
     raster,
     raster_output,
-    rasters,
     text,
     vector,
     vector_output,
 )
-from ..tiling import DELIVERED, PRESETS, SMALL_BLOCKS
-from .create_pretraining_dataset import check_cloud_masks
+from ..tiling import DELIVERED, SMALL_BLOCKS
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class SuggestLabels(Job):
 
     Without a model, for the first labels, places are spread over what the image shows: they are grouped by the topics of a map made by
     “Discover topics”, or by mean and deviation of the whitened bands, into as many groups as places are wanted, and of each group the most
-    typical place is taken. Give each place one class and run “Create training dataset” with “Labels give a class to” squares: it makes a
+    typical place is taken. Give each place one class and run “Create training dataset” with “Labels give a class to” set to Squares: it makes a
     dataset of images with one class each, from which “Fine-tune a model” with the approach “statistics” learns in seconds.
 
     A place is worth labelling when the model expects several classes there or cannot tell which, and it is unlike the other places suggested.
@@ -59,53 +58,48 @@ class SuggestLabels(Job):
 
     title = "Suggest labels"
     group = "1 Prepare data"
-    tags = ("active learning", "uncertainty", "entropy", "margin", "ensemble", "annotation", "sampling")
+    tags = ("active learning", "uncertainty", "entropy", "margin", "ensemble", "annotation", "sampling", "labelling", "where to label")
     results = {"suggestions": Result("number", "Places that are suggested"), "candidates": Result("number", "Places that were compared"),
                "mean_uncertainty": Result("number", "Mean of the measure over the suggested places, 0 to 1"), "device": training.DEVICE}
 
+    images: list = image("Image", help="One raster with all bands, or the bands of one scene as several rasters; of a model of series one for each "
+                                   "date." + DELIVERED)
     models: list = files("Models", extension="onnx", optional=True,
                          help="Empty: places are spread over what the image shows. Written by “Export model”. Several models of one dataset, "
                               "trained with different seeds, make an ensemble.")
-    images: list = rasters("Image", help="One raster with all bands, or the bands of one scene as several rasters; of a model of series one for each "
-                                   "date." + DELIVERED)
+    dataset: str = dataset_folder("Dataset to be extended", optional=True, help="Places it holds, or could not use, are not suggested.")
     areas: dict = vector("Areas", optional=True, help="Polygons to rank, such as parcels or segments; empty ranks square tiles.")
-    topics: dict = raster("Topics map", optional=True, help="Without a model: made of this image by “Discover topics”; empty spreads over statistics "
-                                                            "of the bands.")
+    topics: dict = raster("Topics map", optional=True, advanced=True,
+                          help="Without a model: made of this image by “Discover topics”; empty spreads over statistics of the bands.")
     classes: str = text("Classes", default=None, help="Without a model: names for the form of the layer, separated by commas, such as water, forest, "
                                                       "harbour; empty leaves them to be written.")
     tile_size: int = integer("Tile size [px]", default=None, minimum=8, maximum=2048,
-                             help="Empty: 64 with a model; without, the largest of 256, 128, 64 and 32 that gives so many places. Take that of the "
-                                  "dataset to be extended: tiles lie as “Create training dataset” cuts them. Not used with “Areas”, nor with a model "
-                                  "of whole images, which has a size of its own.")
-    count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000)
-    clouds: str = choice("Clouds are known from", ("none", "scl", "qa_pixel", "mask"), default="none",
-                         help="“scl”: the scene classification of Sentinel-2 L2A. “qa_pixel”: that of Landsat. "
-                              "“mask”: a raster in which 0 is clear. Ground under cloud and "
-                              "shadow is not suggested.")
-    cloud_masks: list = rasters("Cloud mask", optional=True, help="One raster, on any grid, or the scene as it was delivered, which brings its "
-                                                                        "own. Of series one for each date.")
-    measure: str = choice("Uncertainty", ("mixture", "entropy", "margin", "disagreement"), default="mixture",
-                          help="“mixture”: of the classes expected in the place as a whole. The others are means over its pixels. “entropy”: over "
-                               "all classes. “margin”: between the two most probable classes. “disagreement”: between the models of an "
-                               "ensemble; it leaves out what all of them find ambiguous.")
-    diversity: float = number("Diversity", default=0.3, minimum=0, maximum=1,
+                             help="Take that of the dataset to be extended. Empty: 64 with a model; without, the largest of 256, 128, 64 and 32 that "
+                                  "gives so many places. Not used with “Areas”, nor with a model of whole images, which has a size of its own.")
+    count: int = integer("Places to suggest", default=20, minimum=1, maximum=100000, help="How many squares or areas.")
+    clouds: str = masking.known_from("Ground under cloud and shadow is not suggested.", advanced=True)
+    cloud_masks: list = masking.mask_of_one(" Of series one for each date.")
+    measure: str = choice("Uncertainty", {"mixture": "Mixture of classes in the place as a whole", "entropy": "Entropy over all classes of a pixel",
+                                          "margin": "Margin between the two likeliest classes of a pixel",
+                                          "disagreement": "Disagreement between the models of an ensemble"}, default="mixture", advanced=True,
+                          help="What makes a place worth labelling. Disagreement leaves out what all models find ambiguous.")
+    diversity: float = number("Diversity", default=0.3, minimum=0, maximum=1, advanced=True,
                               help="0 takes the most unsure places, however alike; 1 takes the most different ones, however sure.")
-    dataset: str = folder("Dataset to be extended", optional=True, help="Places it holds, or could not use, are not suggested.")
-    preset: str = choice("Sensor", ("as_model", *PRESETS), default="as_model", advanced=True,
-                         help="How the stored values are scaled, when that differs from the images the model was trained on.")
+    preset: str = mapping.preset()
     bands: str = mapping.bands()
-    extent: dict = extent("Extent", optional=True, help="Only places wholly inside are suggested.")
+    extent: dict = extent("Extent", optional=True, advanced=True, help="Only places wholly inside are suggested.")
     nodata: float = mapping.nodata()
-    minimum_valid: float = number("Minimum share of valid and clear pixels", default=0.9, minimum=0, maximum=1, advanced=True)
+    minimum_valid: float = number("Minimum share of valid and clear pixels", default=0.9, minimum=0, maximum=1, advanced=True,
+                                  help="From 0 to 1. Places with fewer are not suggested.")
     small_blocks: bool = boolean("Small blocks", advanced=True, help=SMALL_BLOCKS)
-    device: str = text("Device", default="auto", advanced=True, help="auto, cpu, cuda or cuda:0; a device named and not there is an error.")
-    output: str = vector_output("Places to label")
+    device: str = mapping.device()
+    output: str = vector_output("Places to label", help="A layer with a form that lists the classes.")
     uncertainty: str = raster_output("Uncertainty", optional=True, created=False,
                                      help="The measure of every pixel, in percent; of mixture, which only places have, the entropy.")
 
     def check(self) -> None:
         dated = self.models and len(self.cloud_masks or ()) > 1  # of a model of series
-        check_cloud_masks(self.clouds, self.cloud_masks, len(self.images) if dated else 1)
+        masking.check(self.clouds, self.cloud_masks, len(self.images) if dated else 1)
         if not self.models and (self.uncertainty or self.measure == "disagreement"):
             raise JobError("Without a model nothing is uncertain. Leave “Uncertainty” as it is and its map empty, or give a model.")
         if self.models and (self.topics or self.classes):

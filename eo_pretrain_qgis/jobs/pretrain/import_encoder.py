@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from ...errors import JobError
 from ...progress import Progress
+from .. import training
 from ..spec import Job, Result, choice, folder_output, text, weights
+from ..suggestions import ENCODERS, LICENCES
 from ..tiling import PRESETS
 
 
@@ -27,7 +29,8 @@ class ImportEncoder(Job):
 
     title = "Import encoder"
     group = "2 Pretrain"
-    tags = ("pretrained", "foundation model", "weights", "ImageNet", "SSL4EO-S12", "TorchGeo", "timm", "torchvision", "lightly", "download")
+    tags = ("pretrained", "foundation model", "weights", "ImageNet", "SSL4EO-S12", "TorchGeo", "timm", "torchvision", "lightly", "download",
+            "AI", "neural network", "deep learning")
     engine = "train"
     results = {"weights": Result("file", "Weights of the encoder"), "mapping": Result("file", "Table of what became of each tensor"),
                "report": Result("html", "Report of the import"), "encoder_name": Result("text", "Architecture of the encoder"),
@@ -36,20 +39,24 @@ class ImportEncoder(Job):
                "unused": Result("number", "Tensors of the file that were not used")}
 
     source: str = weights("Weights", help="A file, or “catalogue:” and a name in models/catalog.json.")
-    encoder: str = text("Encoder", default=None, help="As in “Fine-tune a model”: resnet18, or tu-convnext_atto for one of timm. Empty: taken "
+    encoder: str = text("Encoder", default=None, **ENCODERS,
+                        help="As in “Fine-tune a model”: resnet18, or tu-convnext_atto for one of timm. Empty: taken "
                                                       "from the catalogue or recognised by the tensors.")
     bands: str = text("Bands of the weights", default=None,
                       help="In their order, such as B04,B03,B02 or red,green,blue. Empty: from the catalogue or the JSON beside the file.")
     preset: str = choice("Sensor of the weights", PRESETS, default="generic", help="How the images they were trained on stored values.")
-    scaling: str = choice("The weights expect", ("unknown", "standardised", "reflectance"), default="unknown",
-                          help="“standardised”: each band with mean 0 and deviation 1, as ImageNet's. “reflectance”: 0 to 1, for Sentinel-2.")
+    scaling: str = choice("The weights expect", {"unknown": "Unknown: the first layer is left as it is",
+                                                 "standardised": "Standardised: mean 0 and deviation 1 in each band",
+                                                 "reflectance": "Reflectance from 0 to 1, of Sentinel-2"}, default="unknown",
+                          help="How bands were scaled where the weights were trained; ImageNet's are standardised. The first layer is adapted.")
     for_bands: str = text("Bands of your images", default=None,
                           help="Fit the first layer to these now. Empty: keep the weights' bands; each training fits them to its own.")
-    missing_bands: str = choice("Bands the weights do not have", ("mean", "new"), default="mean", advanced=True,
-                                help="“mean”: start from the mean over the weights' bands. “new”: start at random.")
-    licence: str = text("Licence", default=None, advanced=True, help="Of the weights, where the catalogue does not say.")
+    missing_bands: str = choice("Bands the weights do not have", {"mean": "Mean: that of the weights' bands", "new": "New: at random"},
+                                default="mean", advanced=True, help="Where the first layer starts for them.")
+    licence: str = text("Licence", default=None, **LICENCES, advanced=True,
+                                help="What may be done with the weights, where the catalogue does not say.")
     paper: str = text("Paper", default=None, advanced=True, help="Where the weights are described.")
-    output: str = folder_output("Encoder folder", help="A new folder; give it as starting weights.")
+    output: str = folder_output("Encoder folder", fresh=True, help="A new folder; give it as starting weights.")
 
     def check(self) -> None:
         if self.scaling == "reflectance" and not self.preset.startswith("sentinel2"):
@@ -62,7 +69,7 @@ class ImportEncoder(Job):
                 raise JobError(f"“{label}” names {', '.join(twice)} twice. Give each band its own name.")
 
     def run(self, progress: Progress) -> dict:
-        progress.at(0, "Loading torch")
+        progress.at(0, training.LOADING)
         from ...engine.learning.networks.encoder_import import Wishes, import_encoder
 
         values = self.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...errors import JobError
 from .. import training
-from ..spec import Result, choice, folder, integer, number
+from ..spec import Result, choice, dataset_folder, integer, number
 
 RANGE = {"minimum": 0, "maximum": 1000}
 
@@ -30,40 +30,46 @@ class PretrainTranslation(training.TrainingJob):
 
     title = "Pretrain by translation"
     group = "2 Pretrain"
-    tags = ("CycleGAN", "pix2pix", "self-supervised", "unlabelled", "Sentinel-1", "Sentinel-2", "SAR to optical", "generative", "synthetic")
+    tags = ("CycleGAN", "pix2pix", "self-supervised", "unlabelled", "Sentinel-1", "Sentinel-2", "SAR to optical", "generative", "synthetic",
+            "AI", "neural network", "deep learning")
     results = training.run_results(
         second_encoder=Result("file", "Weights of the encoder of the second sensor"),
         validation_error=Result("number", "Mean error of both directions on the validation tiles, in scaled units; lower is better"))
 
-    dataset: str = folder("Pretraining dataset", help="Tiles of two sensors, made by “Create pretraining dataset”.")
-    mode: str = choice("Mode", ("paired", "unpaired"), default="paired",
-                       help="“paired”: learns from tiles that hold both sensors. “unpaired”: from tiles of each, of any places and dates.")
-    generator: str = choice("Generator", ("unet", "residual"), default="unet",
-                            help="“unet”: its encoders start other runs. “residual”: the network of CycleGAN, 6 blocks for tiles below "
-                                 "256 px and 9 from there on; slower, and its maps may show faint seams.")
-    bands: str = training.bands("Name some of each sensor.")
+    dataset: str = dataset_folder("Pretraining dataset", help="Tiles of two sensors, made by “Create pretraining dataset”.")
+    mode: str = choice("Mode", {"paired": "Paired: tiles that hold both sensors", "unpaired": "Unpaired: tiles of each, of any places and dates"},
+                       default="paired", help="What the networks learn from. Paired tiles are better wherever they exist.")
+    generator: str = choice("Generator", {"unet": "U-Net: its encoders start other runs", "residual": "Residual: the network of CycleGAN"},
+                            default="unet",
+                            help="The network that makes the images. The residual one has 6 blocks for tiles below 256 px and 9 from there on; it is "
+                                 "slower, and its maps may show faint seams.")
     encoder: str = training.encoder("Only the generator “unet” has encoders.")
     start: str = training.start("Starting weights for the first sensor")
     second_start: str = training.start("Starting weights for the second sensor")
-    epochs: int = integer("Epochs", default=60, minimum=1, maximum=10000,
-                          help="The learning rate is constant in the first half and falls to 0 in the second.")
+    epochs: int = training.epochs(60, "The learning rate is constant in the first half and falls to 0 in the second.")
     batch_size: int = integer("Batch size", default=4, minimum=1, maximum=1024,
-                              help="Tiles of each sensor per step; lower it when memory runs out. The U-Net needs at least 2.")
+                              help="Tiles of each sensor per step. Lower it when memory runs out; the U-Net needs at least 2.")
+    bands: str = training.bands("Name some of each sensor.")
     crop: int = training.crop()
-    learning_rate: float = number("Learning rate", default=0.0002, minimum=1e-7, maximum=1, advanced=True)
+    learning_rate: float = number("Learning rate", default=0.0002, minimum=1e-7, maximum=1, advanced=True, help="How large a step is, from 0 to 1.")
     adversarial_weight: float = number("Weight of the discriminators", default=1, advanced=True, **RANGE,
                                        help="0 learns from pairs alone: smoother images with smaller errors.")
-    paired_weight: float = number("Weight of the paired error", default=100, advanced=True, **RANGE, help="Of L1 in the mode “paired”.")
-    cycle_weight: float = number("Weight of the way there and back", default=10, advanced=True, **RANGE, help="In the mode “unpaired”.")
+    paired_weight: float = number("Weight of the paired error", default=100, advanced=True, **RANGE,
+                                  help="Where tiles are paired: of the mean absolute error, beside 1 for the discriminators.")
+    cycle_weight: float = number("Weight of the way there and back", default=10, advanced=True, **RANGE,
+                                 help="Where tiles are unpaired: an image made into the other sensor and back must be itself again. "
+                                      "Beside 1 for the discriminators.")
     identity_weight: float = number("Weight of the identity", default=0.5, advanced=True, **RANGE,
-                                    help="Times the weight of the way there and back; only where both sensors have the same bands.")
+                                    help="An image of the wanted sensor must stay as it is; 0 leaves this out. Times the weight of the way there and "
+                                         "back; only where both sensors have the same bands.")
     history: int = integer("Images in the history", default=50, minimum=0, maximum=1000, advanced=True,
-                           help="Made images the discriminators are shown again, in the mode “unpaired”.")
+                           help="Where tiles are unpaired: made images that the discriminators are shown again.")
     generator_width: int = integer("Width of the residual generator", default=64, minimum=4, maximum=512, advanced=True,
                                    help="Channels at full resolution.")
-    discriminator_width: int = integer("Width of the discriminators", default=64, minimum=4, maximum=512, advanced=True)
-    augmentation: str = choice("Augmentation", ("none", "flips"), default="flips", advanced=True,
-                               help="“flips”: flips and quarter turns, the same for both tiles of a pair.")
+    discriminator_width: int = integer("Width of the discriminators", default=64, minimum=4, maximum=512, advanced=True,
+                                       help="Channels of their first layer.")
+    augmentation: str = choice("Augmentation", {"none": "None", "flips": "Flips and quarter turns"}, default="flips", advanced=True,
+                               help="How tiles are varied; the same for both tiles of a pair.")
     precision: str = training.precision()
     device: str = training.device()
     seed: int = training.seed()

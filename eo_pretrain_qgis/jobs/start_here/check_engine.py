@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import EngineError
 from ...progress import Progress
 from ..spec import Job, Result, file_output, program, text
+from ..suggestions import devices
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,15 @@ class CheckEngine(Job):
 
     title = "Check the engine"
     group = "0 Start here"
-    tags = ("diagnosis", "GPU", "CUDA", "versions", "troubleshooting")
+    tags = ("diagnosis", "GPU", "CUDA", "versions", "troubleshooting", "test installation", "problem", "error")
     engine = "none"
     results = {"ok": Result("boolean", "Whether nothing stands in the way of training and mapping"),
                "device": Result("text", "Device on which a test network ran, or “none”"), "problems": Result("number", "Problems that were found")}
 
-    device: str = text("Device to check", default="auto", help="auto, cpu, cuda, cuda:0 or mps.")
+    device: str = text("Device to check", default="auto", suggests=devices, help="auto, cpu, cuda, cuda:0 or mps.")
     python: str = program("Python to check", optional=True, advanced=True, help="Empty: the engine in use.")
-    output: str = file_output("Report", "html")
-    facts: str = file_output("Facts as JSON", "json", optional=True, created=False)
+    output: str = file_output("Report", "html", help="A page that says what works and what does not.")
+    facts: str = file_output("Facts as JSON", "json", optional=True, created=False, help="The same for programs.")
 
     def run(self, progress: Progress) -> dict[str, Any]:
         from ...worker import checkup

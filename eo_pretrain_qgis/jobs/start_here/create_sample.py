@@ -22,15 +22,17 @@ class CreateSample(Job):
     group = "0 Start here"
     tags = ("simulate", "synthetic", "example", "tutorial", "test data")
     results = {
-        "sentinel2": Result("raster", "Sentinel-2 image"), "sentinel1": Result("raster", "Sentinel-1 image"),
-        "land_cover": Result("raster", "True land cover"), "land_cover_100m": Result("raster", "Land-cover map of 100 m"),
-        "training_polygons": Result("vector", "Polygons to train from"), "roads": Result("vector", "Roads of an incomplete map"),
-        "parcels": Result("vector", "Parcels with crops"), "season": Result("folder", "Folder with the images of a growing season"),
+        # Those of QGIS's layers from the lowest up: nothing hides the image, and outlines lie above it. The image and what to train from are shown.
+        "land_cover_100m": Result("raster", "Land-cover map of 100 m", view="off"), "land_cover": Result("raster", "True land cover", view="off"),
+        "sentinel1": Result("raster", "Sentinel-1", view="off"), "sentinel2": Result("raster", "Sentinel-2", view="zoomed"),
+        "parcels": Result("vector", "Parcels with crops", view="off"), "roads": Result("vector", "Roads of an incomplete map", view="off"),
+        "training_polygons": Result("vector", "Polygons to train from"),
+        "season": Result("folder", "Folder with the images of a growing season"),
     }
 
-    size: int = integer("Size in pixels of 10 m", default=1024, minimum=256, maximum=8192, help="Width and height of the landscape.")
+    size: int = integer("Size [px]", default=1024, minimum=256, maximum=8192, help="Width and height of the landscape; a pixel has 10 m.")
     seed: int = integer("Seed", default=1, minimum=0, maximum=LARGEST_SEED, help="The same seed gives the same landscape.")
-    output: str = folder_output("Sample folder", help="A new or empty folder.")
+    output: str = folder_output("Sample folder", fresh=True, help="A new or empty folder.")
 
     def run(self, progress: Progress) -> dict:
         progress.at(0, "Drawing the landscape")

@@ -8,15 +8,32 @@ from dataclasses import dataclass
 from ...errors import JobError
 from ...progress import Progress
 from .. import training
-from ..spec import REQUIRED, Result, boolean, choice, folder, integer, number, text
+from ..spec import REQUIRED, Result, boolean, choice, dataset_folder, integer, number
 
 #: Parameters that mean something for every approach.
 FOR_ALL = ("dataset", "approach", "sensor", "bands", "incidence_angle", "fusion", "label_share", "device", "seed", "output")
 #: Devices that every approach runs on.
 PROCESSOR = ("auto", "cpu")
 #: How two sensors are joined: none, as simple classifiers can, and by networks of several encoders.
-STACKED, BRANCHED = ("none", "early"), ("feature", "all_levels", "gated", "mean_of_heads")
-FUSIONS = (*STACKED, *BRANCHED)
+STACKED = {"none": "None: one sensor", "early": "Early: the bands of both, as if of one sensor"}
+BRANCHED = {
+    "feature": "Feature: an encoder for each, joined at the end",
+    "all_levels": "All levels: an encoder for each, joined at every level",
+    "gated": "Gated: weighs both, and maps where one is missing",
+    "mean_of_heads": "Mean of heads: a network each; maps where one is missing",
+}
+FUSIONS = {**STACKED, **BRANCHED}
+LOSSES = {
+    "cross_entropy": "Cross entropy: for labels one can trust",
+    "focal": "Focal: looks at what is not known yet",
+    "dice": "Dice: counts each class alike",
+    "lovasz": "Lovász: for the mean IoU, counts each class alike",
+    "tversky": "Tversky: a miss costs more than a false alarm",
+    "generalised_cross_entropy": "Generalised cross entropy: forgives wrong labels",
+    "symmetric_cross_entropy": "Symmetric cross entropy: forgives wrong labels",
+    "soft_labels": "Soft labels: the shares of the classes in a pixel",
+    "purity_smoothing": "Purity smoothing: trusts pure pixels more",
+}
 
 
 @dataclass(frozen=True)
@@ -37,16 +54,17 @@ class Finetune(training.TrainingJob):
 
     What is left empty follows from the task, the starting weights and the number of labelled training tiles; the messages and the report
     say what was chosen. With some hundred labelled images and starting weights these are few steps of 32 images, flips, a small rate and a
-    running average; a good encoder kept frozen comes near that, and is quicker. With fewer, among many images without a label, the labels
-    are spread to these, if the starting weights see well what is alike.
+    running average. With fewer, among many images without a label, the labels are spread to these, if the starting weights see well what
+    is alike.
     """
 
     title = "Fine-tune a model"
     engine_words = ("Needs the engine of the kind “train”. With the smaller one, “statistics” and “boosting” do all, and “auto” chooses between "
                     "these two.")
     group = "3 Train"
-    tags = ("train", "deep learning", "segmentation", "crop types", "time series", "LSTM", "scene classification",
-            "U-Net", "transfer learning", "weak labels")
+    tags = ("train", "deep learning", "segmentation", "crop types", "time series", "LSTM", "scene classification", "U-Net", "transfer learning",
+            "weak labels", "training", "train model", "classify", "semantic segmentation", "AI", "neural network", "machine learning",
+            "classification")
     results = training.run_results(
         kept=Result("text", "Approach that is kept: statistics, boosting, or network, which “features” is, too"),
         validation_iou=Result("number", "Mean intersection over union (IoU) of the classes on the validation tiles, 0 to 1; of a class per pixel"),
@@ -54,86 +72,66 @@ class Finetune(training.TrainingJob):
         validation_average_precision=Result("number", "Mean average precision on the validation tiles, 0 to 1; of several classes per tile"),
         real_label_share=Result("number", "Share of the labelled training tiles that was learned from [%]"))
 
-    dataset: str = folder("Training dataset", help="Made by “Create … dataset”.")
-    approach: str = choice("Approach", ("auto", *training.SIMPLE, "network", "features"), default="auto",
-                           help="“statistics”: a regression on statistics of the bands, in seconds. “boosting”: boosted trees on the same; often the "
-                                "best with few labels, and slower to map with. “network”: a network that starts at the regression. “features”: a "
-                                "regression on these statistics and on what the encoder of the starting weights sees; leave “Mode” as it is. "
-                                "“auto”: statistics, boosting and network; the best on the validation tiles is kept. With fewer than 4 of these "
-                                "tiles that is the network.")
-    sensor: str = text("Sensor", default=None, advanced=True,
-                       help="Which of its sensors, where the dataset has several. Empty: the first. For “Fusion” two names, separated by a comma.")
-    bands: str = training.bands("A map made with the model needs these bands only.")
-    incidence_angle: str = choice("Incidence angle", ("band", "none", "slope", "gaussian"), default="band", advanced=True,
-                                  help="Of radar images with a band in degrees. “band”: seen like other bands. “none”: left out, and not needed by a "
-                                       "map. “slope”: backscatter is brought to one angle, with the fall per degree that is found within the "
-                                       "classes, one for each band; the angle itself is then not seen. “gaussian”: a band, and for each class "
-                                       "the network gets a channel with how likely the pixel is at its angle (Lohse and others 2020); for one class "
-                                       "for each patch or image, from scratch.")
-    fusion: str = choice("Fusion", FUSIONS, default="none", advanced=True,
-                         help="Whether a model sees two sensors, such as Sentinel-2 and Sentinel-1, of a dataset that has both. “none”: one of them. "
-                              "“early”: their bands together, as if of one sensor. “feature”: an encoder for each, joined at the end. “all_levels”: "
-                              "joined at every level. These three need both sensors in every map. “gated” (at each level the network weighs the two) "
-                              "and “mean_of_heads” (a network for each, and the mean of what they say) also answer where one is missing, as under "
-                              "clouds, and train for it: one of the two is hidden in a quarter of the tiles. “statistics” and “boosting” know "
-                              "“early” alone.")
-    encoder: str = training.encoder("For series of dates “ltae”, the usual one, “lstm”, or “presto” or “galileo”, which know many places of the "
-                                     "Earth if they start from their published weights; for dated tiles “utae”.")
+    dataset: str = dataset_folder("Training dataset", help="The folder of a dataset with labels, made by “Create … dataset” or “Import dataset”.")
+    approach: str = choice("Approach", {"auto": "Automatic: the best of statistics, boosting and network", **training.SIMPLE,
+                                        "network": "Network: starts at the regression",
+                                        "features": "Features: a regression on what starting weights see"}, default="auto",
+                           help="Automatic keeps what is best on the validation tiles; with fewer than 4 of these the network. Boosting is often "
+                                "the best with few labels, and slower to map with.")
     start: str = training.start()
-    second_start: str = training.start("Starting weights of the second sensor")
-    epochs: int = integer("Epochs", default=None, minimum=1, maximum=10000,
-                          help="Passes over the training tiles. Empty: 40; for images with a label each and starting weights 10; for series and "
-                               "dated tiles 30.")
+    encoder: str = training.encoder("For series of dates “ltae”, “lstm”, “presto” or “galileo”; for dated tiles “utae”.")
+    epochs: int = training.epochs(None, "Empty: 40; for images with a label each and starting weights 10; for series and dated tiles 30.")
     batch_size: int = training.batch_size(None, "Empty: 8; for images with a label each and starting weights 32; for series 256, for dated tiles 4.")
     learning_rate: float = number("Learning rate", default=None, minimum=1e-7, maximum=1,
-                                  help="Empty: for classes of pixels 0.003, less with fewer than 100 labelled tiles, and at most 0.001 from starting "
-                                       "weights; for images with a label each 0.001 from scratch, from starting weights 0.00005 up to 400 labels "
-                                       "and 0.0001 up to 1200.")
+                                  help="How large a step is. Empty: chosen by the task, the number of labels and the starting weights, between "
+                                       "0.00005 and 0.003; the messages say what.")
+    sensor: str = training.sensor("With “Fusion” two names, separated by a comma.")
+    bands: str = training.bands("A map made with the model needs these bands only.")
+    incidence_angle: str = choice("Incidence angle", {"band": "Band: seen like the other bands", "none": "None: left out, and not needed by a map",
+                                                      "slope": "Slope: backscatter is brought to one angle",
+                                                      "gaussian": "Gaussian: how likely each class is at this angle"}, default="band", advanced=True,
+                                  help="Of radar images with a band of the angle in degrees. Slope takes the fall per degree [dB] that is found "
+                                       "within the classes. Gaussian (Lohse and others 2020) is for one class for each patch or image, from scratch.")
+    fusion: str = choice("Fusion", FUSIONS, default="none", advanced=True,
+                         help="How a model sees two sensors, such as Sentinel-2 and Sentinel-1, of a dataset that has both. All but gated and mean "
+                              "of heads need both sensors in every map. Simple approaches know none and early alone.")
+    second_start: str = training.start("Starting weights of the second sensor", advanced=True)
     crop: int = training.crop()
     context: int = integer("Context [px]", default=None, minimum=0, maximum=256, advanced=True,
-                           help="So many pixels around each tile are seen, because a map sees them too: of the neighbouring tiles or, where "
-                                "there are none, of the tile's mirror image. Their labels are not used. Empty: 16 for a class per pixel and tiles "
-                                "smaller than 128 px that say where they lie, else 0. More takes time and memory.")
-    loss: str = choice("Loss", ("cross_entropy", "focal", "dice", "lovasz", "tversky", "generalised_cross_entropy", "symmetric_cross_entropy",
-                                "soft_labels", "purity_smoothing"),
-                       default="cross_entropy", advanced=True,
-                       help="“cross_entropy”: for labels one can trust; for pixels together with Dice. “focal” looks at what is not known yet. For "
-                            "pixels “dice”, “lovasz” (IoU) and “tversky” (a missed pixel costs more than a false alarm) count each class alike. "
-                            "“generalised…” and “symmetric…” forgive wrong labels. “soft_labels” learns the shares of the classes in a pixel, "
-                            "“purity_smoothing” trusts a label by the share of its class; both need a dataset created with soft labels.")
+                           help="How many pixels around each tile the network sees, because a map sees them too; their labels are not used. Empty: "
+                                "16 for a class per pixel and tiles below 128 px that say where they lie, else 0. More takes time and memory.")
+    loss: str = choice("Loss", LOSSES, default="cross_entropy", advanced=True,
+                       help="How mistakes are counted. Dice, Lovász and Tversky are for classes of pixels. Soft labels and purity smoothing need a "
+                            "dataset created with soft labels.")
     label_share: float = number("Share of the training labels [%]", default=100, minimum=0.01, maximum=100, advanced=True,
-                                help="To see what fewer labels would give. Stratified by class, drawn with the seed; 1 % is part of 5 %. Of each "
-                                     "class 100 pixels are kept, or one tile of labels of whole tiles; the real share is told.")
-    spread_labels: str = choice("Spread the labels", ("auto", "yes", "no"), default="auto", advanced=True,
-                                help="Training tiles without a label learn from a guess: the labels of the tiles that look alike to the starting "
-                                     "weights. For tiles with one class each, when very few have a label, some ten of each class; with more it "
-                                     "does harm. “auto”: with up to 20 labels for each class and five times as many other tiles, if labels that are "
-                                     "left out are guessed right.")
+                                help="Shows what fewer labels would give. Drawn with the seed in each class; 1 % is part of 5 %. Of each class 100 "
+                                     "pixels are kept, or one tile of labels of whole tiles; the real share is told.")
+    spread_labels: str = choice("Spread the labels", {"auto": "Automatic: where very few tiles have a label", "yes": "Yes", "no": "No"},
+                                default="auto", advanced=True,
+                                help="Training tiles without a label learn from a guess: the labels of tiles that look alike to the starting "
+                                     "weights. For tiles with one class each. It helps with some ten labels for each class; with more it does harm.")
     early_season: bool = boolean("Learn for early answers", default=False, advanced=True,
-                                 help="For series of dates: in each step all dates after a day drawn at random are hidden, so that one model "
-                                      "answers on every day of the season. “Evaluate model” shows how good it is by the day.")
+                                 help="For series of dates: in each step all dates after a random day are hidden, so that one model answers on every "
+                                      "day of the season. “Evaluate model” shows how good it is by the day.")
     epoch_steps: int = integer("Steps per epoch", default=None, minimum=1, maximum=100000, advanced=True,
-                               help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights, where "
-                                    "“Epochs” is empty too, 15 to 20. With few tiles more steps make an epoch worth its validation.")
+                               help="Empty: one pass over the training tiles; for up to 4000 images with a label each and starting weights 15 to 20. "
+                                    "With few tiles, more steps make an epoch worth its validation.")
     average: float = number("Averaging of the weights", default=None, minimum=0, maximum=0.9999, advanced=True,
-                            help="Decay per step of a running average that is measured and kept; 0 keeps the weights themselves. Empty: 0.98 "
-                                 "for classes of pixels, 0.99 for images with a label each and starting weights, else 0.")
-    keep: str = choice("Weights that are kept", ("auto", "best", "last"), default="auto", advanced=True,
-                       help="“best”: of the best epoch on the validation tiles. “last”: of the last epoch, so that the validation tiles decide "
-                            "nothing; only that epoch is measured. “auto”: the last where there are fewer than 10 validation tiles, else the best.")
+                            help="A running average of the weights is measured and kept; this is how much of it stays in each step, and 0 makes "
+                                 "none. Empty: 0.98 for classes of pixels, 0.99 for images with a label each and starting weights, else 0.")
+    keep: str = choice("Weights that are kept", {"auto": "Automatic: best; last with fewer than 10 validation tiles",
+                                                 "best": "Best epoch on the validation tiles",
+                                                 "last": "Last epoch, so that validation tiles decide nothing"}, default="auto", advanced=True,
+                       help="Of which epoch the model is. Of the last one only that epoch is measured.")
     class_weights: str = training.class_weights()
-    augmentation: str = training.augmentation(automatic="“auto”: flips; for radar of several scenes full; for series none. Of dated "
-                                                        "tiles “full” hides some dates besides.")
+    augmentation: str = training.augmentation(automatic="flips; radar scenes full; series none")
     precision: str = training.precision()
     patience: int = training.patience(12)
     weight_decay: float = training.weight_decay()
     warmup_epochs: int = training.warmup_epochs()
-    mode: str = choice("Mode", ("fine_tune", "frozen", "last_blocks", "discriminative", "probe", "knn"), default="fine_tune", advanced=True,
-                       help="What learns. “fine_tune”: all of the network. “frozen”: all but the encoder. “last_blocks”: of the encoder the "
-                            "last stage alone. “discriminative”: all of it, the encoder slower from stage to stage towards the bands, by 2.6. "
-                            "“probe”: nothing but a linear classifier, fitted to the encoder's features and the statistics of the bands without "
-                            "training. “knn”: images take the class of the five labelled ones that look most alike to the encoder; not for "
-                            "classes of pixels. All but “fine_tune” need starting weights.")
+    mode: str = choice("Mode", training.MODES, default="fine_tune", advanced=True,
+                       help="What learns. All but the first need starting weights. Probe and nearest neighbours take no steps; these last are not "
+                            "for classes of pixels.")
     device: str = training.device()
     seed: int = training.seed()
     output: str = training.output()
@@ -156,7 +154,8 @@ class Finetune(training.TrainingJob):
         from ...engine.runs.simple import Settings, train_simple
 
         return train_simple(self.dataset, self.output, Settings(
-            self.approach, self.sensor, self.bands, self.label_share, self.seed, self.incidence_angle, self.fusion), progress)
+            self.approach, self.sensor, self.bands, self.label_share, self.seed, self.incidence_angle, self.fusion,
+            training.words_of(self)), progress)
 
     def check(self) -> None:
         if self.approach in training.SIMPLE and self._of_networks():

@@ -1,5 +1,7 @@
 """What the tests of learning share: one thread, a tiny dataset, a run of two epochs."""
 
+import sys
+
 import pytest
 import torch
 
@@ -11,6 +13,8 @@ from .tiny import write_dataset
 
 #: The smallest residual network of timm, made for tests.
 SMALL = "tu-test_resnet"
+#: The processes meet at localhost: they would wait for ever where the name of the machine does not resolve.
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=localhost"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,6 @@
 """Two small methods whose batches are shared among processes, trained by the loop; run under torchrun it writes the losses.
 
-    torchrun --standalone --nproc_per_node=2 -m tests.engine.learning.shared_batches FOLDER
+    torchrun --standalone --local-addr=localhost --nproc_per_node=2 -m tests.engine.learning.shared_batches FOLDER
 """
 
 import json

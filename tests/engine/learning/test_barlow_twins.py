@@ -232,7 +232,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiles, labelled, tmp_pa
     card = json.loads((whole / "run.json").read_text())
     assert set(card["probe_baseline"]) >= {"probe_knn", "probe_linear"}
     page = (whole / "report.html").read_text()
-    for words in ("in the linear probe on its validation tiles", "Probe beside image statistics", "What the encoder takes for alike"):
+    for words in ("in the linear probe on its validation tiles", "Probe beside image statistics",
+                   "What the encoder takes for alike", "Place and data it learned from"):
         assert words in page
 
 

@@ -1,6 +1,7 @@
 """Barlow Twins on series of dates: what views show, runs that start runs on series, and refusals."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.scenes_series import dated_tiles, write_crop_series
 from tests.settings import barlow_twins as Settings
 from tests.settings import finetuning
 
+from ...arrays import changed_on_purpose
 from ...listening import Listening
 
 CPU = torch.device("cpu")
@@ -158,6 +160,50 @@ def test_what_has_no_views_is_refused(folder, tmp_path):
         asked(write_crop_series(tmp_path / "dark", parcels=12, cloudy=1))
     with pytest.raises(DataError, match="holds dated tiles, of which Barlow Twins has no views. Choose a dataset of series"):
         asked(dated_tiles(tmp_path))
+    assert not (tmp_path / "run").exists()
+
+
+def dataset_with_flags(both, folder, change):
+    """The series of two sensors, whose flags (place, date) of each sensor `change` has changed."""
+    shutil.copytree(both, folder)
+    for name, sensor in (("flags", "image"), ("flags_s1", "s1")):
+        for path in folder.glob(f"{name}-[0-9]*.npy"):
+            changed_on_purpose(folder)
+            flags = np.load(path, mmap_mode="r+")
+            change(flags, sensor)
+            flags.flush()
+    return folder
+
+
+def half(flags, sensor):
+    """Every second parcel, of four series, is seen by one sensor and the others by the other."""
+    flags[np.arange(len(flags)) // 4 % 2 == (sensor == "s1")] = 1
+
+
+def one_date(flags, sensor):
+    flags[:, 1:] = 1
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    (half, "No training place in {folder} has a clear date of image and one of s1, so nothing shows what both see. Choose series of the same places, "
+           "or “one” and a sensor."),
+    (one_date, "No training series of image in {folder} has two clear dates, so two views of a place would be the same. Add dates, or check the "
+               "cloud masks.")])
+def test_series_that_show_no_place_twice_are_refused(both, tmp_path, change, sentence):
+    folder = dataset_with_flags(both, tmp_path / "data", change)
+    with pytest.raises(DataError) as error:
+        pretrain_barlow_twins(str(folder), str(tmp_path / "run"), Settings(**QUICK, sensors="pair"))
+    assert str(error.value) == sentence.format(folder=folder)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("bands", "sentence"), [
+    ("B04,B08", "None of the bands B04, B08 is of s1, whose bands are VV, VH. Name some of each sensor, or none to take all."),
+    ("VV,VH", "None of the bands VV, VH is of image, whose bands are B04, B08. Name some of each sensor, or none to take all.")])
+def test_a_pair_without_the_bands_of_one_sensor_is_refused(both, tmp_path, bands, sentence):
+    with pytest.raises(DataError) as error:
+        pretrain_barlow_twins(str(both), str(tmp_path / "run"), Settings(**QUICK, sensors="pair", bands=bands))
+    assert str(error.value) == sentence
     assert not (tmp_path / "run").exists()
 
 

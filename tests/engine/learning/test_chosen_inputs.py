@@ -64,7 +64,7 @@ def test_a_run_on_some_bands_is_continued_measured_and_exported_with_them(tmp_pa
     chosen = {**BRIEF, "bands": "B05,B03", "learning_rate": 0.003}
     finetune(str(dataset), str(tmp_path / "run"), finetuning(**chosen))
     finetune(str(dataset), str(tmp_path / "run"), finetuning(**{**chosen, "epochs": 2}))
-    with pytest.raises(DataError, match="holds a run with bands = B05,B03, not None"):
+    with pytest.raises(DataError, match="a run with other settings: “bands” .bands. was B05,B03, and is empty now"):
         finetune(str(dataset), str(tmp_path / "run"), finetuning(**{**chosen, "bands": None, "epochs": 3}))
     facts, _ = evaluate_run(str(tmp_path / "run"), None, "test", 4, "cpu")
     elsewhere = write_dataset(tmp_path / "elsewhere", count=4, size=32, bands=5, seed=3, splits=["test"] * 4)

@@ -25,6 +25,7 @@ from eo_pretrain_qgis.errors import DataError
 from tests.inputs import inputs
 from tests.settings import finetuning as Settings
 
+from ...arrays import changed_on_purpose
 from ...listening import Listening
 from .conftest import SMALL
 from .tiny import write_dataset
@@ -76,7 +77,8 @@ def test_scenes_are_learned_and_the_run_keeps_what_the_next_needs(scene_run, fol
     assert (card["task"], card["architecture"], card["training_tiles"]) == ("scene", "classifier above a regression", 32)
     assert np.sum(card["confusion"]) == len(Dataset.open(folder).indices("validation"))
     page = (path / "report.html").read_text()
-    for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 images"):
+    for words in ("overall accuracy of", "Right: ", "Wrong: ", "true ↓ predicted →", "dark rows", "Finished: 6 of 6 epochs", "fewer than 30 images",
+                  "classifier started from a regression with"):
         assert words in page
     assert set(load_tensors(str(path / "encoder.safetensors"))) == set(Run.open(str(path)).load_network(CPU).encoder.state_dict())
 
@@ -95,6 +97,7 @@ def test_tiles_without_labels_are_neither_right_nor_wrong(tmp_path):
     dataset = Dataset.open(write_scenes(tmp_path / "stripes"))
     trained, tiles = method(dataset), dataset.indices("validation")
     assert "Right: " in sample_gallery(TileAnswers(trained.network, trained.reader), tiles)
+    changed_on_purpose(tmp_path / "stripes")
     labels = np.load(tmp_path / "stripes" / "labels-000.npy", mmap_mode="r+")
     labels[tiles] = 255
     labels.flush()

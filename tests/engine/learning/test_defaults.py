@@ -92,7 +92,7 @@ def test_what_was_chosen_is_said_kept_and_compared(folder, run_folder, tmp_path)
     assert card["chosen"] == SAID
     assert {"batch_size": 32, "learning_rate": 5e-5, "augmentation": "flips", "average": 0.99}.items() <= card["settings"].items()
     finetune(str(folder), str(run), replace(settings, batch_size=32))  # the same, said aloud
-    with pytest.raises(DataError, match="holds a run with batch_size = 32, not 8. Give the same value to continue it"):
+    with pytest.raises(DataError, match="“batch size” .batch_size. was 32, and is 8 now. To go on with it, give the"):
         finetune(str(folder), str(run), replace(settings, batch_size=8))
 
 
@@ -121,5 +121,5 @@ def test_a_run_goes_on_with_its_context(dataset_folder, tmp_path):
     finetune(str(dataset_folder), str(run), replace(settings, epochs=2))
     card = json.loads((run / "run.json").read_text())
     assert (card["settings"]["context"], card["epochs_run"]) == (8, 2)
-    with pytest.raises(DataError, match="holds a run with context = 8, not 0"):
+    with pytest.raises(DataError, match="a run with other settings: “context” .context. was 8, and is 0 now"):
         finetune(str(dataset_folder), str(run), replace(settings, epochs=3, context=0))

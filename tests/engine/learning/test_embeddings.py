@@ -11,14 +11,16 @@ from safetensors.torch import save_file
 
 from eo_pretrain_qgis.engine.cards import Input, SeriesDays
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
-from eo_pretrain_qgis.engine.learning.embedding.encoders import image_embedding, read_encoder
+from eo_pretrain_qgis.engine.learning.embedding import export, networks
+from eo_pretrain_qgis.engine.learning.embedding.encoders import Known, image_embedding, read_encoder
 from eo_pretrain_qgis.engine.learning.embedding.export import version_of
-from eo_pretrain_qgis.engine.learning.embedding.networks import noise_like, orthogonal
+from eo_pretrain_qgis.engine.learning.embedding.networks import ImageEmbedding, noise_like, orthogonal
 from eo_pretrain_qgis.engine.learning.networks.presto import OF_PLACE, Presto
 from eo_pretrain_qgis.engine.mapping.inference import map_scene
-from eo_pretrain_qgis.engine.mapping.products.embedding import Embedding
+from eo_pretrain_qgis.engine.mapping.products.embedding import ROWS, Embedding, stored
 from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
+from eo_pretrain_qgis.engine.models.kinds import LARGEST_EMBEDDED
 from eo_pretrain_qgis.errors import DataError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
@@ -156,7 +158,16 @@ def test_presto_embeds_the_months_of_the_images(tmp_path):
 @pytest.mark.parametrize(("values", "names", "sentence"), [
     ({}, OPTICAL, "presto.safetensors wants reflectance and decibels, and nobody says how the images store them. Choose their sensor."),
     ({"preset": "sentinel2_l2a"}, ("red edge 9", "thermal"), "Presto knows the bands of Sentinel-2, .* and the images have red edge 9, thermal."),
-    ({"preset": "landsat89_l2"}, ("VV", "red"), "Presto knows the bands of Sentinel-2"),
+    ({"preset": "sentinel1_db"}, ("VV", "slope"), "Presto knows the bands of Sentinel-2"),
+    ({"preset": "sentinel1_linear"}, ("VV", "VH"), r"^Presto takes the band VV as dB, and by the sensor “Sentinel-1, linear” "
+     r"\(sentinel1_linear\) its unit is linear. Choose in “Sensor” \(preset\) the sensor that the images come from, "
+     "one of sentinel1_db, sar_db; convert images that hold other values "
+     "first.$"),
+    ({"preset": "landsat89_l2"}, ("B02", "B03", "B04"),
+     "Presto takes the band B02 as reflectance, and by the sensor “Landsat 8 and 9, Level 2” \\(landsat89_l2\\) its unit is unknown."),
+    ({"preset": "sentinel2_l2a", "first_day": "13-01"}, ("B02", "B03", "B04"),
+     r"^“First day” \(first_day\) is “13-01”, which is no day of a year. Write the month and then the day, MM-DD, such as 09-01 for 1 September, or "
+     "with the year, YYYY-MM-DD.$"),
     ({"preset": "sentinel2_l2a", "first_day": "2023-01-01", "last_day": "2025-06-30"}, ("B02", "B03", "B04"),
      "Presto reads 24 months at most, and these series span 30."),
 ])
@@ -167,9 +178,51 @@ def test_series_that_presto_cannot_read_are_refused(values, names, sentence, tmp
     assert not (tmp_path / "e.tif").exists()
 
 
+class Halving(torch.nn.Module):
+    """An encoder whose levels are means of 2 × 2 and 4 × 4 pixels, a little of each band in every channel."""
+
+    out_channels, output_stride = (2, 5, 7), 4
+
+    def forward(self, image):
+        levels = [torch.nn.functional.avg_pool2d(image, side) for side in (2, 4)]
+        mixed = (torch.linspace(-1, 1, 2 * width).reshape(width, 2, 1, 1) for width in self.out_channels[1:])
+        return [image, *(torch.nn.functional.conv2d(level, weight).sin() for level, weight in zip(levels, mixed, strict=True))]
+
+
+def halving_embedding(count):
+    seen = Input("image", "image", "generic", tuple(input_band(name, 1000.0, 250.0) for name in ("B04", "B08")))
+    return ImageEmbedding(Halving(), seen, False, count).eval()
+
+
+@pytest.mark.parametrize("count", [16, 40, 128])
+def test_numbers_in_groups_are_those_of_all_at_once(count, monkeypatch):
+    network, image = halving_embedding(count), torch.from_numpy(np.random.default_rng(4).normal(1000, 250, (1, 2, 24, 32)).astype(np.float32))
+    grouped, enlarged, enlarge = network(image), [], networks.functional.interpolate
+    assert grouped.shape == (1, count, 24, 32) and grouped.std((0, 2, 3)).min() > 0.05
+    monkeypatch.setattr(networks.functional, "interpolate",
+                        lambda level, *more, **how: enlarged.append(level.shape[1]) or enlarge(level, *more, **how))
+    assert torch.equal(network(image), grouped) and max(enlarged) <= networks.GROUP and sum(enlarged) == 2 * count
+    monkeypatch.setattr(networks, "GROUP", count)
+    assert torch.allclose(network(image), grouped, atol=1e-6)
+
+
+def test_an_encoder_that_embeds_asks_for_large_blocks(monkeypatch):
+    for name, given in (("to_onnx", b""), ("on_processor", None), ("largest_difference", 0.0), ("probes", []), ("noise_like", [None])):
+        monkeypatch.setattr(export, name, lambda *asked, given=given: given)
+    monkeypatch.setattr(export, "measured", lambda *asked: asked[-1])
+    assert export._of_images(halving_embedding(16), Known("", "", {}, "halving"), SILENT) == (b"", 0.0, LARGEST_EMBEDDED)
+
+
 @pytest.mark.parametrize(("width", "count"), [(96, 16), (3, 16), (64, 64)])
 def test_directions_stand_at_right_angles_where_there_is_room(width, count):
     found = orthogonal(np.random.default_rng(1), width, count)
     assert found.shape == (width, count) and np.allclose(np.linalg.norm(found, axis=0), 1, atol=1e-6)
     if width >= count:
         assert np.allclose(found.T @ found, np.eye(count), atol=1e-5)
+
+
+def test_numbers_are_stored_as_the_nearest_step():
+    scores = np.random.default_rng(0).uniform(-1, 1, (3, ROWS + 5, 7)).astype(np.float32)
+    scores[:, 0, 0], scores[0, -1, -1] = [-1, 0, 1], 2.5 / 127
+    seen = np.pad(scores, [(0, 0), (2, 2), (2, 2)])[:, 2:-2, 2:-2]  # lies in a block with a border
+    assert stored(seen).dtype == np.int8 and (stored(seen) == np.rint(scores * 127)).all()

@@ -3,6 +3,7 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
+from eo_pretrain_qgis.engine.learning.networks import encoders, patch_encoders
 from eo_pretrain_qgis.engine.learning.networks.class_networks import SegmentationNetwork, renew_statistics
 from eo_pretrain_qgis.engine.learning.networks.encoders import (
     build_encoder,
@@ -14,6 +15,7 @@ from eo_pretrain_qgis.engine.learning.networks.encoders import (
 )
 from eo_pretrain_qgis.engine.learning.networks.stages import freeze_encoder
 from eo_pretrain_qgis.errors import DataError, ModelError
+from eo_pretrain_qgis.jobs import suggestions
 from tests.inputs import inputs, seen
 
 
@@ -36,6 +38,16 @@ def test_unknown_names_get_a_hint(name, sentence):
     with pytest.raises(ModelError) as caught:
         check_encoder_name(name)
     assert sentence in str(caught.value)
+
+
+def test_dialogs_know_the_encoders_there_are():
+    """Which need no torch to be known, so that a misspelt one is refused before it loads; those of timm are looked up here."""
+    here = {*smp.encoders.get_encoder_names(), *patch_encoders.NAMES, *encoders.OF_SERIES, *encoders.OF_TILES_IN_TIME}
+    listed = [*suggestions.OFFERED, *suggestions.OTHERS]
+    assert {name for name in listed if not name.startswith(suggestions.TIMM)} == here and len(listed) == len(set(listed))
+    for name in listed:
+        if name.startswith(suggestions.TIMM):
+            encoders.check_encoder_name(name)
 
 
 def test_an_encoder_without_levels_is_refused():

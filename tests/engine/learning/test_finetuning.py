@@ -40,7 +40,7 @@ def test_a_run_keeps_what_the_next_steps_need(run_folder, dataset_folder):
     rows = list(csv.DictReader((run_folder / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     page = (run_folder / "report.html").read_text()
-    for words in ("<svg", "data:image/png;base64", "Finished: 2 of 2 epochs", "Limits", "true ↓ predicted →"):
+    for words in ("<svg", "data:image/png;base64", "Finished: 2 of 2 epochs", "What this does not show", "true ↓ predicted →"):
         assert words in page
     assert "src=\"http" not in page
     assert json.loads((run_folder / "encoder.json").read_text())["encoder"] == SMALL
@@ -81,7 +81,17 @@ def test_more_epochs_continue_a_finished_run(copied, dataset_folder):
 
 
 def test_other_settings_are_another_run(copied, dataset_folder):
-    with pytest.raises(DataError, match=r"holds a run with batch_size = 4, not 5. Give the same value to continue it, or"):
+    labels = {"batch_size": {"label": "Batch size"}, "augmentation": {"label": "Augmentation", "options": {"full": "Full: all", "none": "None"}}}
+    asked = Settings(**{**QUICK, "batch_size": 5, "augmentation": "none"}, labels=labels)
+    with pytest.raises(DataError) as refused:
+        finetune(str(dataset_folder), str(copied), asked)
+    was = labels["augmentation"]["options"].get(json.loads((copied / "run.json").read_text())["settings"]["augmentation"], "flips")
+    assert str(refused.value) == (
+        f"The folder {copied} holds a run with other settings: “Batch size” (batch_size) was 4, and is 5 now; “Augmentation” (augmentation) was "
+        f"{was}, and is None now. To go on with it, give the settings that it had. To begin a new one, choose another folder.")
+    card = json.loads((copied / "run.json").read_text())
+    (copied / "run.json").write_text(json.dumps({**card, "state": "training"}))
+    with pytest.raises(DataError, match="holds an unfinished run with other settings: “batch size” .batch_size. was 4, and is 5 now. To go on"):
         finetune(str(dataset_folder), str(copied), Settings(**{**QUICK, "batch_size": 5}))
 
 

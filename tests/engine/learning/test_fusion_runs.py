@@ -69,7 +69,7 @@ def test_each_learns_says_what_it_is_and_is_measured_in_each_split(fusion, task,
     card = json.loads((runs(fusion, task) / "encoder.json").read_text())
     assert [band["name"] for band in card["bands"]] == ["B02", "B03", "B04", *(["VV", "VH"] if fusion == "early" else [])]
     page = (runs(fusion, task) / "report.html").read_text()
-    assert all(words in page for words in ("bands of s2", "bands of s1", "Images of s2 and s1 are up to 14 days apart", FUSIONS[fusion].words))
+    assert all(words in page for words in ("Bands of s2", "Bands of s1", "Images of s2 and s1 are up to 14 days apart", FUSIONS[fusion].words))
     for split in ("test", "validation") if task == "scene" else ("test",):
         facts, sections = evaluate_run(str(runs(fusion, task)), None, split, 4, "cpu")
         assert facts["tiles"] == 4 and facts["model"][facts["score"]] >= 0.5 and facts["statistics"][facts["score"]] >= 0.75
@@ -225,7 +225,7 @@ def test_a_run_is_continued_and_one_of_an_older_version_without_a_word_of_fusion
     shutil.copytree(runs("gated", "scene"), again)
     finetune(str(data("scene")), str(again), finetuning(**{**BRIEF, "epochs": 2}, fusion="gated"))
     assert Run.open(str(again)).card["epochs_run"] == 2
-    with pytest.raises(DataError, match="holds a run with fusion = gated, not mean_of_heads"):
+    with pytest.raises(DataError, match="a run with other settings: “fusion” .fusion. was gated, and is mean_of_heads now"):
         finetune(str(data("scene")), str(again), finetuning(**{**BRIEF, "epochs": 3}, fusion="mean_of_heads"))
     old = tmp_path / "old"
     finetune(str(data("scene")), str(old), finetuning(**BRIEF))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
+from eo_pretrain_qgis.engine.learning.finetuning.recipe import FineTuning, finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.pretraining.barlow_twins.recipe import pretrain_barlow_twins
 from eo_pretrain_qgis.errors import DataError, JobError, ModelError
@@ -146,6 +146,48 @@ def test_weights_of_two_encoders_are_refused(data, alone, tmp_path):
                                                               second_start=str(other)))
     assert str(error.value) == (f"The starting weights {other} of s1 (second_start) are of the encoder “resnet18”, and both sensors have “{SMALL}” "
                                 "here. Give weights of one encoder for both.")
+
+
+def of_other_radar(folder, alone):
+    """The encoder of s1 alone, of bands that another radar has."""
+    shutil.copytree(alone["s1"], folder)
+    card = json.loads((folder / "encoder.json").read_text())
+    card["encoder"] = "resnet18"
+    (folder / "encoder.json").write_text(json.dumps(card))
+    for name in ("best.safetensors", "run.json"):
+        (folder / name).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("second", ["of the other sensor", "of another encoder"])
+def test_foreign_second_weights_are_refused_before_tiles_are_read(second, data, alone, tmp_path, monkeypatch):
+    def read(*_):
+        raise AssertionError("tiles were read")
+
+    start = alone["s2"] if second == "of the other sensor" else of_other_radar(tmp_path / "other", alone)
+    words = "know B02, B03, B04, and the encoder of s1 sees VV, VH." if second == "of the other sensor" else (
+        f"of s1 (second_start) are of the encoder “resnet18”, and both sensors have “{SMALL}” here.")
+    monkeypatch.setattr(FineTuning, "__init__", read)
+    with pytest.raises(ModelError) as error:
+        finetune(str(data), str(tmp_path / "run"), finetuning(**BRIEF, fusion="gated", start=str(alone["s2"]), second_start=str(start)))
+    assert str(error.value).startswith(f"The starting weights {start} {words}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_encoder_of_the_second_weights_is_taken_where_there_are_no_others(data, alone, tmp_path):
+    finetune(str(data), str(tmp_path / "run"), finetuning(**{**BRIEF, "encoder": None}, fusion="gated", mode="frozen", second_start=str(alone["s1"])))
+    assert Run.open(str(tmp_path / "run")).card["encoder"] == SMALL
+    assert same(encoders(tmp_path / "run")[1], alone["s1"] / "encoder.safetensors")
+
+
+@pytest.mark.parametrize("way", ["slope", "none"])
+@pytest.mark.parametrize("asked", [{"fusion": "early"}, {"fusion": "gated"}, {"fusion": "early", "approach": "statistics"}])
+def test_an_incidence_angle_that_no_sensor_has_is_refused_with_the_bands_of_both(way, asked, data, tmp_path):
+    with pytest.raises(DataError) as error:
+        finetune(str(data), str(tmp_path / "run"), finetuning(**{**BRIEF, **asked}, incidence_angle=way))
+    assert str(error.value) == (f"“Incidence angle” (incidence_angle) is {way}, and the chosen bands of {data} (B02, B03, B04, VV, VH) have none in "
+                                "degrees. Leave it at “band”, or choose a dataset made with the incidence angle.")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("approach", ["network", "statistics"])

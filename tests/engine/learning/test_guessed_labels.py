@@ -18,6 +18,7 @@ from eo_pretrain_qgis.errors import Cancelled, DataError
 from eo_pretrain_qgis.progress import Progress
 from tests.settings import finetuning as Settings
 
+from ...arrays import changed_on_purpose
 from ...listening import Cancelling, Listening
 from .conftest import SMALL
 from .tiny import write_dataset
@@ -120,6 +121,7 @@ def test_labels_that_are_not_to_be_used_have_no_influence(start, tmp_path, monke
         folder = write_scenes(tmp_path / name, count=96)
         tiles = Dataset.open(folder).indices("training")
         monkeypatch.setattr(recipe, "training_share", lambda dataset, percent, seed: dataset.indices("training")[:16])
+        changed_on_purpose(folder)
         labels = np.load(folder / "labels-000.npy", mmap_mode="r+")
         labels[tiles[16:]] = (labels[tiles[16:]] + turn) % 4
         labels.flush()

@@ -27,6 +27,7 @@ from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
 from eo_pretrain_qgis.engine.runs.simple import export_simple, levelled, train_simple
 from eo_pretrain_qgis.errors import DataError, JobError
 from eo_pretrain_qgis.jobs import JOBS
+from tests.arrays import changed_on_purpose
 from tests.settings import finetuning as Settings
 
 from .tiny import write_dataset
@@ -169,6 +170,7 @@ def test_a_dataset_of_another_polarisation_is_refused(ice, tmp_path):
 def test_the_looks_of_the_data_are_found(tmp_path):
     """Speckle of 8 looks, in dB."""
     folder = write_ice(tmp_path / "speckled", count=60, size=32, noise=0.0)
+    changed_on_purpose(folder)
     images = np.load(next(folder.glob("*s1*.npy")), mmap_mode="r+")
     images[:, :2] += 10 * np.log10(np.random.default_rng(1).gamma(8, 1 / 8, (60, 2, 32, 32)))
     images.flush()
@@ -234,6 +236,7 @@ def test_the_angle_alone_stands_beside_a_class_for_every_pixel(tmp_path):
     labels = np.load(folder / "labels-000.npy")
     drawn = np.repeat(np.repeat(labels[:, None, None], 10, 1), 10, 2)
     drawn[:, 0] = 255
+    changed_on_purpose(folder)
     np.save(folder / "labels-000.npy", drawn)
     path = folder / "dataset.json"
     said = json.loads(path.read_text(encoding="utf-8"))

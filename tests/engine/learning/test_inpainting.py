@@ -240,7 +240,8 @@ def test_a_run_keeps_figures_beside_fills_without_a_network(filled):
     rows = list(csv.DictReader((filled / "metrics.csv").open()))
     assert all(0 <= float(row["discriminator_accuracy"]) <= 1 and math.isfinite(float(row["adversarial_loss"])) for row in rows)
     page = (filled / "report.html").read_text()
-    for words in ("<svg", "data:image/png;base64", "Finished: 2 of 2 epochs", "the smoothest fill", "B04 [reflectance]", "Limits"):
+    for words in ("<svg", "data:image/png;base64", "Finished: 2 of 2 epochs", "the smoothest fill",
+                   "B04 [reflectance]", "Place and data it learned from", "244 ha under the tiles", "What this does not show"):
         assert words in page
     encoder = json.loads((filled / "encoder.json").read_text())
     assert encoder["method"] == "inpainting" and [band["name"] for band in encoder["bands"]] == ["B04", "B03", "B02"]
@@ -301,7 +302,7 @@ def test_a_folder_of_another_band_order_or_share_is_refused(filled, tmp_path):
     with pytest.raises(DataError, match=r"holds a run on another dataset .* Choose a new folder."):
         pretrain_inpainting(str(other), str(tmp_path / "run"), Settings(**QUICK))
     plain = json.loads((filled / "run.json").read_text())["dataset"]["path"]
-    with pytest.raises(DataError, match=r"holds a run with hidden_share = 0.3, not 0.5. Give the same value to continue it"):
+    with pytest.raises(DataError, match=r"a run with other settings: “hidden share” .hidden_share. was 0.3, and is 0.5 now. To"):
         pretrain_inpainting(plain, str(tmp_path / "run"), Settings(**QUICK, hidden_share=0.5))
 
 

@@ -17,11 +17,11 @@ from eo_pretrain_qgis.errors import Cancelled, DataError, EngineError
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.jobs.record import run_job
 from eo_pretrain_qgis.worker import client
-from tests.listening import Cancelling, Listening
+from tests.listening import Cancelling, Listening, promised
 
 from ...conftest import ROOT
 from . import members
-from .conftest import SMALL
+from .conftest import SMALL, TORCHRUN
 
 
 def figures(run):
@@ -32,7 +32,7 @@ def figures(run):
 def test_two_processes_give_what_two_under_torchrun_give(dataset_folder, tmp_path):
     """Started by the worker, and by torchrun; the first of them writes."""
     values = {"dataset": str(dataset_folder), "encoder": SMALL, "epochs": 2, "batch_size": 2, "device": "cpu"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "eo_pretrain_qgis", "finetune",
+    command = [*TORCHRUN, "--nproc_per_node=2", "-m", "eo_pretrain_qgis", "finetune",
                *(word for name, value in values.items() for word in (f"--{name}", str(value))), "--output", str(tmp_path / "torchrun")]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "EOPRETRAIN_ENGINE": sys.executable},
                           capture_output=True, text=True, timeout=240)
@@ -57,7 +57,7 @@ def test_a_cancel_ends_all_processes():
 
     with pytest.raises(Cancelled):
         in_processes(2, members.go_on, (), Cancelling(when_heard))
-    assert time.monotonic() - asked[0] < 2
+    assert time.monotonic() - asked[0] < promised(2)
     assert multiprocessing.active_children() == []
 
 
@@ -81,10 +81,11 @@ def test_a_run_in_several_processes_is_claimed_by_the_one_that_started_them(tmp_
         def run(self, progress):
             return in_processes(2, members.leave_a_part, (self.output,), progress)
 
+    (tmp_path / "dataset.json").touch()
     job = Job.from_values({"dataset": str(tmp_path), "output": str(tmp_path / "run")})
     with pytest.raises(EngineError, match="was ended"):
         run_job(job, Listening())
-    assert list(tmp_path.glob("**/*")) == [tmp_path / "run"]
+    assert {path.name for path in tmp_path.glob("**/*")} == {"run", "dataset.json"}
 
 
 @pytest.mark.parametrize(("asked", "found"), [("cuda:all", 3), ("cuda", 1), ("cuda:1", 1), ("auto", 1), ("cpu:4", 4), ("cpu", 1)])

@@ -167,13 +167,15 @@ def test_nearest_neighbours_of_pixels_are_refused(dataset, run_folder, tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["frozen", "last_blocks", "discriminative", "probe", "knn"])
-def test_all_modes_but_the_usual_need_starting_weights(mode):
+def test_all_modes_but_the_usual_need_starting_weights(tmp_path, mode):
+    (tmp_path / "dataset.json").touch()
     with pytest.raises(JobError, match=f"The mode “{mode}” keeps what starting weights know, and there are none. Give starting weights"):
-        JOBS["finetune"].from_values({"dataset": ".", "output": "run", "mode": mode}).check()
+        JOBS["finetune"].from_values({"dataset": str(tmp_path), "output": "run", "mode": mode}).check()
 
 
 @pytest.mark.parametrize(("given", "label"), [({"learning_rate": 0.1}, "Learning rate"), ({"spread_labels": "yes"}, "Spread the labels")])
 def test_what_only_steps_need_is_refused_without_steps(tmp_path, given, label):
+    (tmp_path / "dataset.json").touch()
     with pytest.raises(JobError, match=f"The mode “probe” takes no steps, and “{label}” was set. Leave it as it is, or choose another one."):
         JOBS["finetune"].from_values({"dataset": str(tmp_path), "start": str(tmp_path), "output": "run", "mode": "probe", **given}).check()
 

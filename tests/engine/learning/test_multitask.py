@@ -252,6 +252,9 @@ def test_a_run_keeps_each_tensor_once_and_figures_per_task(finished):
     assert [row[:2] for row in rows] == [("discs", "mean IoU"), ("discs", "overall accuracy"), ("turned", "L1 on hidden pixels, scaled units"),
                                          ("turned", "PSNR on hidden pixels [dB]")]
     assert all(row[4] is not None for row in rows)
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert "Place and data it learned from" in page and " ha under the tiles of turned" in page
+    assert "of discs" not in page, "whose tiles measure a metre"
     history = list(csv.DictReader((finished / "metrics.csv").open()))
     assert float(history[1]["task_score"]) == pytest.approx((float(history[1]["discs score"]) + float(history[1]["turned score"])) / 2)
 

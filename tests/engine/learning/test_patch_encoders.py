@@ -154,7 +154,7 @@ def test_a_run_says_what_its_network_costs_and_is_exported(trained, tmp_path):
     run = Run.open(str(folder / "run"))
     assert run.card["architecture"] == "deep classifier above a regression" and run.card["multiply_adds"] > 1e5
     text = (folder / "run" / "report.html").read_text(encoding="utf-8")
-    assert "multiply-adds of the network for one of the patches" in text and f"{run.card['multiply_adds']:,}" in text
+    assert "Multiply-adds of the network for one of the patches" in text and f"{run.card['multiply_adds']:,}" in text
     facts = export_run(run.folder, str(tmp_path / "patches.onnx"))
     assert facts["largest_difference"] <= 1e-4
     model = package.open(tmp_path / "patches.onnx")

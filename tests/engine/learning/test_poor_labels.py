@@ -15,6 +15,7 @@ from eo_pretrain_qgis.engine.models.session import on_processor
 from eo_pretrain_qgis.errors import DataError
 from tests.settings import finetuning as Settings
 
+from ...arrays import changed_on_purpose
 from ...listening import Listening
 from .conftest import SMALL
 from .tiny import CLASSES, write_dataset
@@ -28,6 +29,7 @@ ADVICE = "Divide the dataset anew so that training shows it, label more of it, o
 def edited(folder, array, change):
     """Changes the samples of a dataset, given with the split of each, and counts its classes again."""
     dataset = Dataset.open(folder)
+    changed_on_purpose(folder)
     samples = np.load(next(folder.glob(f"{array}-*.npy")), mmap_mode="r+")
     change(samples, dataset.splits)
     samples.flush()
@@ -99,6 +101,22 @@ def test_of_whole_tiles_one_of_a_class_is_warned_of_and_none_refused(tmp_path):
         trained(folder, tmp_path / "other")
     assert str(caught.value) == (f"The training split of {folder} has too few labelled images of “bright columns” (0); a class needs at least 1. "
                                  f"{ADVICE}")
+
+
+def test_a_published_split_is_kept_as_it_is(tmp_path):
+    """Of a benchmark nobody divides the samples anew; what training lacks is then told, and counts as wrong."""
+    def none(labels, splits):
+        labels[(splits == "training") & (labels == 3)] = 255
+
+    folder = edited(write_scenes(tmp_path / "images"), "labels", none)
+    path = folder / "dataset.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["split"]["method"] = "given"
+    path.write_text(json.dumps(description), encoding="utf-8")
+    result, heard = trained(folder, tmp_path / "run")
+    assert result["epochs_run"] == 1
+    assert (f"The training split of {folder} has few labelled images of “bright columns” (0); with fewer than 2 a class is hardly known. "
+            "Label more of it." in heard.warnings)
 
 
 @pytest.mark.parametrize(("fill", "sentence"), [

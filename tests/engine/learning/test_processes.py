@@ -1,18 +1,17 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 from lightning_fabric import Fabric
 
 from ...conftest import ROOT
 from . import shared_batches
+from .conftest import TORCHRUN
 
 
 def test_two_processes_have_the_losses_of_one_with_the_whole_batch(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-               "-m", "tests.engine.learning.shared_batches", str(tmp_path)]
+    command = [*TORCHRUN, "--nproc_per_node=2", "-m", "tests.engine.learning.shared_batches", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-4000:]
     first, second = (json.loads((tmp_path / f"losses-{rank}.json").read_text()) for rank in range(2))

@@ -179,6 +179,7 @@ def test_a_model_file_of_series(series_run, folder, tmp_path):
     seen = model.inputs["image"]
     assert (model.task, seen.axes, seen.ports) == ("series", "tb", ["image", "image_days"])
     assert seen.season.days == Dataset.open(folder).inputs["image"].days
+    assert model.record.applicability.samples > 40
     network, dataset = Run.open(str(series_run)).load_network(CPU), Dataset.open(folder)
     given = fed(dataset, network.seen, dataset.indices("all"))
     found = on_processor((tmp_path / "m.onnx").read_bytes()).run(None, given)[0]

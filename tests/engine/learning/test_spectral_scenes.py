@@ -25,6 +25,7 @@ from eo_pretrain_qgis.engine.learning.networks.starting_weights import start_fro
 from eo_pretrain_qgis.engine.learning.probes import encoder_features
 from tests.settings import finetuning as Settings
 
+from ...arrays import changed_on_purpose
 from ...listening import Listening
 from .conftest import SMALL
 from .tiny_scenes import write_scenes
@@ -35,6 +36,7 @@ CPU = torch.device("cpu")
 def covered(folder, **facts):
     """Scenes some of whose images were measured in a part, and one of them nowhere."""
     path = write_scenes(folder, **facts)
+    changed_on_purpose(path)
     images = np.load(path / "images-000.npy", mmap_mode="r+")
     images[::3, :, :9, :5] = 0
     images[5] = 0
@@ -101,6 +103,7 @@ def test_with_weights_it_begins_as_a_regression_on_statistics_and_features(scene
 
 def test_tiles_without_a_label_teach_nothing(tmp_path):
     dataset = Dataset.open(write_scenes(tmp_path / "stripes"))
+    changed_on_purpose(tmp_path / "stripes")
     labels = np.load(tmp_path / "stripes" / "labels-000.npy", mmap_mode="r+")
     labels[dataset.indices("training")[::4]] = 255
     labels.flush()

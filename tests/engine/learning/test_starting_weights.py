@@ -279,3 +279,16 @@ def test_a_file_without_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     with pytest.raises(ModelError, match="holds no tensors by name"):
         load_weights(str(tmp_path / "empty.pt"))
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, ending):
+    """As of a training in fp16 that came apart; what is infinite may be a mask."""
+    path, tensors = str(tmp_path / f"w.{ending}"), {"mask": torch.tensor([0.0, -torch.inf]), "conv1.weight": torch.tensor([1.0, torch.nan])}
+    for held in (tensors, {"mask": tensors["mask"]}):
+        save_file(held, path) if ending == "safetensors" else torch.save(held, path)
+        if len(held) == 1:
+            assert load_weights(path)["mask"].isinf().any()
+            continue
+        with pytest.raises(ModelError, match="holds weights that are no numbers, first in conv1.weight, so nothing can start from it."):
+            load_weights(path)

@@ -28,6 +28,7 @@ from eo_pretrain_qgis.engine.runs.simple import Settings as Simple
 from eo_pretrain_qgis.engine.runs.simple import train_simple
 from eo_pretrain_qgis.errors import DataError, JobError, ModelError
 from eo_pretrain_qgis.jobs import JOBS
+from tests.arrays import changed_on_purpose
 from tests.listening import Listening
 from tests.settings import finetuning as Settings
 
@@ -48,6 +49,7 @@ def patches(tmp_path_factory):
     numbers = np.arange(len(labels))
     form = np.where(numbers % 5 == 4, 255, labels > 0)
     labels[numbers % 7 == 6] = 255
+    changed_on_purpose(folder)
     np.save(folder / "labels-000.npy", labels)
     return add_target(folder, form)
 

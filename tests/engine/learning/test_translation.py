@@ -230,6 +230,8 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path, monkeypatch):
         pretrain_translation(folder, str(tmp_path / "stopped"), Settings(**asked))
     pretrain_translation(folder, str(tmp_path / "stopped"), Settings(**asked))
     assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
+    page = (tmp_path / "whole" / "report.html").read_text(encoding="utf-8")
+    assert "Place and data it learned from" in page and " ha under the tiles" in page
 
 
 def test_both_encoders_start_other_networks(tmp_path):

@@ -4,11 +4,13 @@ import functools
 
 import numpy as np
 import pytest
+import rasterio
 
 from eo_pretrain_qgis.engine.learning.export import export_run
 from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.mapping.images import Image
 from eo_pretrain_qgis.engine.mapping.inference import map_scene
+from eo_pretrain_qgis.engine.mapping.products import Applicability
 from eo_pretrain_qgis.engine.mapping.request import MapRequest
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.rasters.grid import Window
@@ -91,3 +93,26 @@ def test_an_image_that_shows_nothing_is_as_good_as_none(exported, images):
 def test_one_image_is_not_enough_for_the_others(exported, images):
     with pytest.raises(ModelError, match="needs images of s2 and s1 together, and s1.tif is of s1. Give the image of s2 as “Second image”"):
         mapped(exported(NEEDY), images[1])
+
+
+def test_the_area_of_applicability_needs_one_sensor_alone(exported, images, tmp_path):
+    """The images are of the classes that were learned from; where s1 says what it never said, its alone is unlike them, and so are both."""
+    s2, s1, _ = images
+    with rasterio.open(s1) as raster:
+        odd = scenes.write_raster(tmp_path / "odd.tif", raster.read()[::-1] * 2, names=["VV", "VH"])
+
+    def outside(first, second=None):
+        product = Applicability(str(tmp_path / "ground.tif"))
+        pair = MapRequest([{"path": str(first)}], device="cpu", second=Image([{"path": str(second)}]) if second else None)
+        map_scene(exported(FREE), pair, [product])
+        with rasterio.open(product.path) as raster:
+            return product.outside, raster.read(1)
+
+    like, layer = outside(s2, s1)
+    assert like < 0.4 and not (layer == 255).any()
+    assert outside(s2)[0] < 0.4 and outside(s1)[0] < 0.4
+    assert outside(odd)[0] > 0.99
+    share, layer = outside(s2, odd)
+    hole = layer[100:240, :60]
+    assert (hole <= 100).mean() > 0.6, "where s1 measured nothing, s2 is as it was"
+    assert share == pytest.approx(1 - hole.size / layer.size, abs=0.02)

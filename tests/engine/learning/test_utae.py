@@ -1,20 +1,23 @@
 """U-TAE: the regression it begins at, what clouds and padding mean, the formulas of its attention; runs, exports, maps and refusals."""
 
 import numpy as np
+import onnx
 import pytest
 import rasterio
 import torch
 
 from eo_pretrain_qgis.engine.cards import between_values, single
+from eo_pretrain_qgis.engine.classic.ground_graph import put_of_series
 from eo_pretrain_qgis.engine.classic.models import Labelled
 from eo_pretrain_qgis.engine.datasets.dataset import IGNORE, Dataset
 from eo_pretrain_qgis.engine.datasets.dates import read_series
+from eo_pretrain_qgis.engine.learning.compared_images import series_probes
 from eo_pretrain_qgis.engine.learning.data import LABELS, TileReader
-from eo_pretrain_qgis.engine.learning.export import series_probes
 from eo_pretrain_qgis.engine.learning.finetuning.evaluation import evaluate_run
 from eo_pretrain_qgis.engine.learning.finetuning.series import DatesAndTurns, Today
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.learning.networks.utae import HEADS, TileAttention, TileSeriesNetwork, averaged
+from eo_pretrain_qgis.engine.measures.applicability import KnownGround
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.models.report import write_html
 from eo_pretrain_qgis.engine.models.session import on_processor
@@ -182,6 +185,26 @@ def test_blocks_of_a_map_lie_where_the_image_begins(root, model, tmp_path, monke
     monkeypatch.setattr(package.Package, "block", property(lambda self: 2 * self.halo + 64))
     small, _ = mapped(root, model, tmp_path / "small.tif")
     assert (small == whole).mean() > 0.999
+
+
+def test_dated_tiles_are_held_against_the_series_of_training_pixels(root, model, tmp_path):
+    """Where a pixel has a date it has a value, and a part of the layer is that part of the whole; the season has no noise, so some is added."""
+    run, layers = Run.open(str(dated_tiles_run(root))), []
+    source, seen = run.open_dataset(), run.load_network(CPU).seen
+    labelled = Labelled(source, seen, source.indices("training"), 1)
+    rows, graph, plain = labelled.rows.features[:300], onnx.load(model), package.open(str(model))
+    known = KnownGround.of(rows + np.random.default_rng(0).normal(0, 0.1, rows.shape), np.arange(300) % 7)
+    facts = put_of_series(known, labelled.whitening, seen, graph)
+    model = package.write(graph, {**plain.description, **facts}, tmp_path / "knowing.onnx").path
+    for name, extent in (("whole", {}), ("part", {"extent": "500210,500690,5299330,5299790 [EPSG:32633]"})):
+        _, facts = mapped(root, model, tmp_path / f"{name}.tif", DAYS[1:3], applicability=str(tmp_path / f"{name}_ground.tif"), **extent)
+        with rasterio.open(tmp_path / f"{name}_ground.tif") as raster:
+            layers.append(raster.read())
+    row, col = np.indices((SIZE, SIZE))
+    assert np.array_equal(layers[0][0] == 255, (row < 60) & (col < 20)) and np.array_equal(layers[1], layers[0][:, 21:67, 21:69])
+    assert facts["unlike_share"] == pytest.approx((layers[1][0] > 100).sum() / (layers[1][0] < 255).sum())
+    _, facts = mapped(root, model, tmp_path / "map.tif", applicability=str(tmp_path / "ground.tif"))
+    assert facts["unlike_share"] < 0.2
 
 
 def test_images_of_another_season_are_refused(root, model, tmp_path):

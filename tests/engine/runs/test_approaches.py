@@ -17,14 +17,15 @@ from eo_pretrain_qgis.engine.learning.finetuning.recipe import finetune
 from eo_pretrain_qgis.engine.learning.loop.runs import Run
 from eo_pretrain_qgis.engine.models import package
 from eo_pretrain_qgis.engine.runs.answers import KeptClassifier
-from eo_pretrain_qgis.engine.runs.approaches import best_of
+from eo_pretrain_qgis.engine.runs.approaches import NAMES, best_of, compared
 from eo_pretrain_qgis.engine.runs.evaluation import measure_classifier
 from eo_pretrain_qgis.engine.runs.run_folder import CLASSIFIER, RunFolder
 from eo_pretrain_qgis.engine.runs.simple import Settings, export_simple, train_simple
 from eo_pretrain_qgis.errors import Cancelled, DataError, JobError, ModelError
-from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs import JOBS, suggestions
 from tests.settings import finetuning
 
+from ...arrays import changed_on_purpose
 from ...conftest import ROOT
 from ...listening import Cancelling, Listening
 from ..learning.tiny import write_dataset
@@ -61,7 +62,12 @@ def test_it_is_measured_as_its_baseline_is(simple):
     assert facts["kept"] == simple.kept
     assert facts["model"]["mean_iou"] == pytest.approx(facts[simple.kept]["mean_iou"], abs=2e-3)
     assert facts["model"]["mean_iou"] > 0.9 > facts["majority"]["mean_iou"]
-    assert any("the model" in section for section in sections)
+    words = {"statistics": "regression on statistics", "boosting": "boosting on statistics"}[simple.kept]
+    page, share = "\n".join(sections), 100 * facts["model"]["overall_accuracy"]
+    right = "nearly all" if 99.5 <= share < 100 else f"{share:.0f}"
+    assert f"Of 100 pixels of the test tiles {right} have the right class" in page
+    assert f"<th>the model ({words})</th>" in page and f"<th>{words}</th>" not in page, "the same figures have one column"
+    assert "not of a map" not in page and "those of a map" not in page
 
 
 def test_it_is_exported_as_any_model(simple, tmp_path):
@@ -80,7 +86,7 @@ def test_the_same_run_again_is_given_again(simple):
     heard = Listening()
     train_simple(simple.card["dataset"]["path"], simple.folder, Settings(approach=simple.kept, **ASKED), heard)
     assert heard.texts == [f"The run in {simple.folder} is finished; its result is given again. Choose a new folder to train anew."]
-    with pytest.raises(DataError, match="holds a run with seed = 1, not 2"):
+    with pytest.raises(DataError, match="a run with other settings: “seed” .seed. was 1, and is 2 now"):
         train_simple(simple.card["dataset"]["path"], simple.folder, Settings(approach=simple.kept, **{**ASKED, "seed": 2}))
 
 
@@ -137,6 +143,8 @@ def test_a_simple_classifier_is_kept_where_the_network_is_worse(discs, tmp_path)
     assert result["kept"] in ("statistics", "boosting") and result["validation_iou"] > 0.9
     run = RunFolder.open(str(tmp_path / "run"))
     assert run.card["confusion"] == run.card["approaches"][run.kept]["confusion"]
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert f"These diagrams show the network while it was trained. What is kept is the {NAMES[run.kept]}, which has no epochs" in report
     assert JOBS["export_model"].from_values({"run_folder": run.folder, "output": str(tmp_path / "m.onnx")}).engines() == ("predict",)
 
 
@@ -160,9 +168,8 @@ def test_whole_images_are_learned_the_same_way(tmp_path, task, approach):
         images = Dataset.open(dataset).images(tiles).astype(np.float32)
         found = model.session("cpu").run({"image": images})
         (_, _, scores), = KeptClassifier(run, Dataset.open(dataset)).of_tiles(tiles, len(tiles))
-        cold = model.record.calibration
-        assert (task == "multilabel") != bool(cold)
-        expected = softmax(scores / cold["probabilities"].kept, 1) if cold else expit(scores)
+        kept = model.record.calibration["probabilities"].kept
+        expected = expit(scores / kept) if task == "multilabel" else softmax(scores / kept, 1)
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -206,11 +213,13 @@ def test_nothing_starts_from_a_run_without_an_encoder(simple, tmp_path):
     ({"device": "cuda"}, ("train",)),
     ({"approach": "statistics", "device": "cpu"}, ("predict",)),
 ])
-def test_the_engine_follows_from_what_is_asked(discs, tmp_path, values, engines):
+def test_the_engine_follows_from_what_is_asked(discs, tmp_path, monkeypatch, values, engines):
+    monkeypatch.setattr(suggestions, "_may_have_cuda", lambda: True)
     assert JOBS["finetune"].from_values({"dataset": str(discs), "output": str(tmp_path / "run"), **values}).engines() == engines
 
 
-def test_what_is_for_networks_is_refused_without_one(discs, tmp_path):
+def test_what_is_for_networks_is_refused_without_one(discs, tmp_path, monkeypatch):
+    monkeypatch.setattr(suggestions, "_may_have_cuda", lambda: True)
     with pytest.raises(JobError) as caught:
         JOBS["finetune"].from_values({"dataset": str(discs), "output": str(tmp_path / "run"), "approach": "boosting", "epochs": 3})
     assert str(caught.value) == ("“Epochs” (epochs) is for networks, and the approach “boosting” has none. Leave it as it is, or choose the approach "
@@ -228,7 +237,7 @@ class Without:
         if name.split(".")[0] == "torch":
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Without())
-from eo_pretrain_qgis.jobs import JOBS
+from eo_pretrain_qgis.jobs import JOBS, suggestions
 from eo_pretrain_qgis.progress import SILENT
 import importlib.util
 importlib.util.find_spec = lambda name, find=importlib.util.find_spec: None if name == "torch" else find(name)
@@ -251,6 +260,7 @@ def test_all_of_it_runs_without_torch(discs, tmp_path):
 def with_labels(dataset, split, value):
     """The dataset, whose tiles of a split all have that label."""
     opened = Dataset.open(dataset)
+    changed_on_purpose(dataset)
     shard = next((Path(dataset)).glob("**/labels*.npy"))
     labels = np.load(shard)
     labels[opened.indices(split)] = value
@@ -302,13 +312,14 @@ def test_the_figures_are_those_of_what_is_kept(tmp_path, keep):
 
 
 def test_a_run_goes_on_with_its_own_approach_only(simple, discs, tmp_path):
-    with pytest.raises(DataError, match=f"holds a run with the approach “{simple.kept}”, not “auto”. Give the same to continue it, or choose a new"):
+    with pytest.raises(DataError, match=f"holds a run with other settings: “approach” .approach. was {simple.kept}, and is auto now."):
         finetune(str(discs), simple.folder, finetuning(approach="auto", **NETWORK))
 
 
 def test_the_first_tiles_may_be_nodata(tmp_path):
     dataset = write_dataset(tmp_path / "dataset", count=14)
     opened = Dataset.open(dataset)
+    changed_on_purpose(dataset)
     shard = next(Path(dataset).glob("**/image*.npy"))
     images = np.load(shard)
     images[opened.indices("training")[:2]] = 0
@@ -324,3 +335,8 @@ def test_a_card_that_names_another_classifier_is_refused(discs, tmp_path):
     card.write_text(json.dumps({**content, "kept": other}))
     with pytest.raises(DataError, match=f"“kept” is “{other}”, and the file of the classifier is of “{content['kept']}”"):
         RunFolder.open(str(tmp_path / "run"))
+
+
+def test_the_figure_that_decided_keeps_its_spelling():
+    card = {"task": "segmentation", "kept": "statistics", "approaches": {"network": {"score": 0.5}, "statistics": {"score": 0.625}}}
+    assert "Mean IoU on the validation tiles: " in compared(card)

@@ -5,8 +5,9 @@ import pytest
 
 from eo_pretrain_qgis.engine.datasets.dataset import Dataset
 from eo_pretrain_qgis.engine.measures.objects import HITS, LARGE, MISSED, object_scores
+from eo_pretrain_qgis.engine.runs.blocks import Blocks
 from eo_pretrain_qgis.engine.runs.evaluation import measure_classifier
-from eo_pretrain_qgis.engine.runs.object_scores import Regions, can_count, object_sections
+from eo_pretrain_qgis.engine.runs.object_scores import Regions, can_count, object_figures, object_sections
 from eo_pretrain_qgis.jobs import JOBS
 from eo_pretrain_qgis.progress import SILENT
 from tests import scenes, scenes_fields
@@ -33,13 +34,33 @@ def test_tiles_that_touch_are_one_region(fields):
 def test_true_classes_give_the_true_fields(fields):
     regions = Regions(fields, np.arange(64))
     counts = regions.of_answers(fields.labels)
-    figures = object_scores(counts)
+    figures = object_scores(counts.sum(0))
     assert figures["objects"] >= 62 and figures["f1"] == 1.0
-    assert regions.of_answers(lambda tiles: np.zeros((len(tiles), 32, 32), np.uint8))[LARGE, [HITS, MISSED]].tolist() == [0, figures["objects"]]
+    nothing = regions.of_answers(lambda tiles: np.zeros((len(tiles), 32, 32), np.uint8)).sum(0)
+    assert nothing[LARGE, [HITS, MISSED]].tolist() == [0, figures["objects"]]
+
+
+def test_fields_are_of_the_tile_that_holds_most_of_them(fields):
+    counts, numbers = Regions(fields, np.arange(64)).of_answers(fields.labels), fields.array("objects", np.arange(64)).reshape(64, -1)
+    pixels = np.stack([np.bincount(tile, minlength=numbers.max() + 1) for tile in numbers.astype(int)])[:, 1:]
+    assert counts.shape == (64, 2, 3)
+    assert (counts[..., [HITS, MISSED]].sum((1, 2)) == np.bincount(pixels[:, pixels.any(0)].argmax(0), minlength=64)).all()
+
+
+def test_intervals_are_of_blocks_of_tiles():
+    """In half of the blocks every field is found, in half none: of six blocks a resample has from 0 to 6 of the good ones."""
+    counts = np.zeros((12, 2, 3), np.int64)
+    counts[:6, LARGE, HITS] = counts[6:, LARGE, MISSED] = 10
+    found = object_figures(counts, Blocks(np.arange(12) // 2, 6, "6 scenes"))
+    low, high = found["intervals"]["recall"]
+    assert (found["objects"], found["recall"], found["precision"]) == (120, 0.5, 1.0) and low <= 1 / 6 and high >= 5 / 6
+    # Three blocks have found ones, and all of these are right: 0.05^(1/3) = 0.3684.
+    assert found["intervals"]["precision"] == pytest.approx([0.3684, 1], abs=1e-4) and found["small"]["intervals"]["f1"] is None
+    assert object_figures(counts, Blocks(np.arange(12) // 3, 4, "4 scenes"))["intervals"]["recall"] is None, "four blocks are too few"
 
 
 def test_gradients_find_fields_that_differ(fields):
-    figures = object_scores(Regions(fields, np.arange(64)).of_gradients(""))
+    figures = object_scores(Regions(fields, np.arange(64)).of_gradients("").sum(0))
     assert figures["recall"] > 0.5
 
 

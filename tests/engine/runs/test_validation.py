@@ -5,6 +5,7 @@ import shutil
 import geopandas
 import numpy as np
 import pytest
+import shapely
 
 from eo_pretrain_qgis.engine.datasets.dataset import TILES, Dataset
 from eo_pretrain_qgis.engine.runs.evaluation import measure_classifier
@@ -117,8 +118,20 @@ def test_points_that_test_nothing_are_refused(run, place, dataset, make, field, 
 def test_points_of_a_class_that_the_model_lacks_are_left_out(place, dataset):
     heard = Listening()
     path = write_points(place / "mixed.gpkg", [5, 6], [5, 6], ["crop", "sea"])
-    assert len(open_points({"path": str(path)}, "cover", dataset, heard)) == 1
+    assert len(open_points(Further(points={"path": str(path)}, point_field="cover"), dataset, heard)) == 1
     assert f"1 of 2 points of {path} are left out, because the model does not have their class: sea." in heard.texts
+
+
+def test_points_that_are_there_twice_count_once(place, dataset):
+    heard = Listening()
+    path = write_points(place / "twice.gpkg", [5, 5, 40], [5, 5, 40], ["crop"] * 3)
+    assert len(open_points(Further(points={"path": str(path)}, point_field="cover"), dataset, heard)) == 2
+    assert heard.warnings == [
+        f"1 of 3 places of {path} lie exactly on another one and have the same class; each counts once.",
+        f"All 2 points of {path} are of one class, “crop”, which says nothing of what the map confuses with it. Add points of the other classes."]
+    path = write_points(place / "both.gpkg", [5, 5], [5, 5], ["crop", "forest"])
+    with pytest.raises(DataError, match="1 of 2 places of .*both.gpkg lie exactly on another one and have another class, such as “crop”"):
+        open_points(Further(points={"path": str(path)}, point_field="cover"), dataset)
 
 
 def test_points_need_a_map_of_pixels(tmp_path, place):
@@ -126,7 +139,51 @@ def test_points_need_a_map_of_pixels(tmp_path, place):
 
     other = Dataset.open(write_scenes(tmp_path / "stripes"))
     with pytest.raises(DataError, match=r"Independent points are held against a map of pixels, and .*stripes has a class for every image. Make"):
-        open_points({"path": str(land_points(place))}, "cover", other)
+        open_points(Further(points={"path": str(land_points(place))}, point_field="cover"), other)
+
+
+def lucas_table(path, rows, cols, codes):
+    """A table of LUCAS points at pixels of `land`, with one of another country."""
+    points = geopandas.GeoSeries(shapely.points(ORIGIN[0] + 10 * np.asarray(cols) + 5, ORIGIN[1] - 10 * np.asarray(rows) - 5), crs=UTM).to_crs(4326)
+    lines = ["POINT_ID,TH_LAT,TH_LONG,SURVEY_DATE,LC1", '9,38.7,-9.1,"01/05/18","B81"']
+    lines += [f'{number},{point.y:.9f},{point.x:.9f},"21/07/18","{code}"' for number, (point, code) in enumerate(zip(points, codes, strict=True))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_of_lucas_points_is_held_against_the_map(run, place, dataset):
+    """Of five points of a test field three are right by the table of classes, one is wrong, and one has no class."""
+    row, col = field_of(dataset, "test")
+    right, wrong = (("B11", "C10"), ("C10", "B11"))[(row + col) % 2]
+    pixels = 32 * np.array([row, col]) + np.array([[4, 4], [12, 12], [20, 20], [28, 28], [16, 4]])
+    path = lucas_table(place / "EU_2018.csv", *pixels.T, [right, right, right, wrong, "G11"])
+    (place / "covers.csv").write_text("code,class\nB11,crop\nC10,forest\nG11,\n", encoding="utf-8")
+    heard = Listening()
+    facts, pieces = measure_classifier(str(run), None, "test", heard, Further(lucas=str(path), class_table=str(place / "covers.csv")))
+    part = facts["validation"]["points"]
+    assert (part["counted"], part["overall_accuracy"], part["path"]) == (4, 0.75, str(path)) and part["distance_m"] > 0
+    assert any("1 of 5 places of" in text and "have a code without a class and are left out: G11." in text for text in heard.texts)
+    assert "<td>independent points</td><td>4</td>" in "".join(pieces)
+
+
+def test_codes_of_lucas_are_classes_of_land_cover(place, dataset):
+    classes = [{"value": row.value, "name": name, "color": row.color}
+               for row, name in zip(dataset.classes, ("Cropland", "Tree cover"), strict=True)]
+    named, heard = Dataset(dataset.folder, {**dataset.description, "classes": classes}), Listening()
+    path = lucas_table(place / "codes.csv", [5, 6, 7, 8], [5, 6, 7, 8], ["B11", "C10", "c21", "G11"])
+    found = open_points(Further(lucas=str(path)), named, heard)
+    assert found.truth.tolist() == [0, 1, 1]
+    assert f"1 of 4 points of {path} are left out, because the model does not have their class: Water." in heard.texts
+    with pytest.raises(DataError, match="The classes of the map are crop, forest, and the table of LUCAS codes knows"):
+        open_points(Further(lucas=str(path)), dataset)
+
+
+def test_lucas_points_of_another_country_are_refused(run, place):
+    path = place / "PT_2018.csv"
+    path.write_text('POINT_ID,TH_LAT,TH_LONG,LC1\n1,38.7,-9.1,"B81"\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"No point of .*PT_2018.csv lies on .*land_dataset, which reaches over 15.0000 to .* Choose the table of the "
+                                        "country and year of the dataset."):
+        measure_classifier(str(run), None, "test", SILENT, Further(lucas=str(path)))
 
 
 def test_where_training_lay_is_not_known(place, dataset, tmp_path):
@@ -134,7 +191,7 @@ def test_where_training_lay_is_not_known(place, dataset, tmp_path):
     shutil.copytree(dataset.folder, tmp_path / "nowhere")
     tiles.assign(geometry=None).set_geometry("geometry").to_file(tmp_path / "nowhere" / TILES, layer="tiles", driver="GPKG")
     nowhere, heard = Dataset.open(tmp_path / "nowhere"), Listening()
-    points = open_points({"path": str(land_points(place))}, "cover", dataset)
+    points = open_points(Further(points={"path": str(land_points(place))}, point_field="cover"), dataset)
     kept, distance = apart_from(points, nowhere, heard)
     assert len(kept) == 24 and distance is None
     assert heard.texts == [f"Whether points lie on ground that was learned from is not known: {nowhere.folder} does not say where its tiles lie."]

@@ -208,7 +208,7 @@ def _group_facts(names: np.ndarray, splits: np.ndarray, what: str, plan: SplitPl
     groups = [int((splits == split).sum()) for split in range(3)]
     text = (f"Whole {what} were given to training ({groups[0]}), validation ({groups[1]}) and test ({groups[2]}), so that no {what} lie "
             f"in two splits. {_counted(names)}")
-    return {**_facts("groups", names, plan.seed, text), "group": what, "groups": dict(zip(SPLITS, groups, strict=True))}
+    return {**_facts("groups", names, plan.seed, "" if plan.joins else text), "group": what, "groups": dict(zip(SPLITS, groups, strict=True))}
 
 
 def _counted(names: np.ndarray) -> str:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from scipy.sparse import coo_matrix, csr_matrix
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ..dataset import DROPPED, SPLITS
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 TRAINING, VALIDATION, TEST = range(3)
 #: Blocks tried, as multiples of a tile; few large blocks are the more honest test, many small ones are easier to balance.
@@ -58,6 +61,7 @@ class SplitPlan:
         block_size: edge of a block [px]; None chooses.
         buffer: smallest gap between tiles of different splits [px]; None is one tile.
         seed: of the search.
+        joins: the tiles are for training and join others that are divided already; only of all together is said how they are divided.
     """
 
     validation_share: float = 0.15
@@ -65,6 +69,7 @@ class SplitPlan:
     block_size: int | None = None
     buffer: int | None = None
     seed: int = 1
+    joins: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ class Split:
 
     @property
     def counts(self) -> dict[str, int]:
-        """``training_tiles``, ``validation_tiles``, ``test_tiles``."""
-        return {f"{split}_tiles": int((self.names == split).sum()) for split in SPLITS}
+        """``training_tiles``, ``validation_tiles``, ``test_tiles`` and ``dropped_tiles``, which no part has."""
+        return {f"{split}_tiles": int((self.names == split).sum()) for split in (*SPLITS, DROPPED)}
 
 
 def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: SplitPlan, progress: Progress = SILENT) -> Split:
@@ -112,8 +117,10 @@ def split_by_place(boxes: np.ndarray, pixels: np.ndarray, tile_size: int, plan: 
             if _shares(best, totals).all():
                 progress.message(NO_GAP.format(buffer), level="warning")
     if not _shares(best, totals)[wanted > 0].all():
+        blocks = f" between blocks of {plan.block_size} px" if plan.block_size else ""
+        advice = "Choose smaller blocks, lower" if plan.block_size else "Lower"
         raise DataError(f"The images are too small to split by place: {len(places)} places of {tile_size} px leave no room for training, "
-                        f"validation and test with a gap of {buffer} px. Lower the tile size, use a smaller stride, or set the share of "
+                        f"validation and test with a gap of {buffer} px{blocks}. {advice} the tile size, use a smaller stride, or set the share of "
                         "validation or test blocks to 0.")
     names = np.array([*SPLITS, DROPPED])[best[place_of]]
     return Split(names, _facts(names, boxes, size, (buffer, between), plan))
@@ -274,6 +281,8 @@ def _layouts(places: np.ndarray, tile_size: int, block_size: int | None) -> list
 
 def _blocks_within(places: np.ndarray, block_of: np.ndarray, blocks: int, distance: float, progress: Progress) -> csr_matrix:
     """Per place (rows) the blocks (columns) that hold a tile nearer than `distance` along both axes; 0 asks for overlap."""
+    from scipy.sparse import coo_matrix  # only where it is used: every job that maps an image reads this file
+
     tree, rows, columns = shapely.STRtree(_shapes(places)), [], []
     reach = distance - TOLERANCE * 2
     for first in range(0, len(places), 4096):
@@ -292,7 +301,7 @@ def _shapes(boxes: np.ndarray) -> np.ndarray:
 
 
 def _all_training(count: int, plan: SplitPlan) -> Split:
-    text = "All tiles are for training; nothing was kept for validation or test."
+    text = "" if plan.joins else "All tiles are for training; nothing was kept for validation or test."
     return Split(np.full(count, SPLITS[TRAINING]), {
         "method": "none", "block_size_px": None, "buffer_px": 0, "seed": plan.seed, "shares": [1.0, 0.0, 0.0],
         "leakage_distance_px": None, "dropped_tiles": 0, "text": text})

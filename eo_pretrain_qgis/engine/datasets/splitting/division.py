@@ -10,7 +10,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 
-from ....errors import DataError
+from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
 from ...tasks import task_named
@@ -19,12 +19,17 @@ from ..footprints import pixel_boxes, read_footprints, write_footprints
 from ..record import label_array
 from ..shards import Shards
 from ..statistics import band_statistics
+from ..subsets import PLACE, set_aside, subset_names
 from .by_place import Split, SplitPlan, split_by_place
 
 #: Training samples of which a network can make one batch of the usual size.
 BATCH = 16
+#: Training samples that are enough for a network: three batches.
+ENOUGH = 3 * BATCH
 #: Samples whose labels are counted at once.
 AT_ONCE = 256
+#: Words that tell in the text of a split that some samples are in none.
+SAID = "named subsets"
 #: Pixels lie no farther than this from the first of their grid: the Earth measures 4·10⁹ pixels of 1 cm.
 FARTHEST = 1e10
 
@@ -48,7 +53,7 @@ def divide(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     _check_reach(boxes, description)
     split = split_by_place(boxes, _class_pixels(Path(folder), description, tiles), size, plan, progress.part(0, 0.4))
     split = copies_for_training(split, tiles)
-    return finish(folder, description, tiles, split, progress.part(0.4, 1), settled)
+    return finish(folder, description, tiles.drop(columns=PLACE, errors="ignore"), split, progress.part(0.4, 1), settled)
 
 
 def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame, split: Split, progress: Progress = SILENT,
@@ -59,12 +64,13 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
         folder: holds the arrays, as `ShardWriter` wrote them.
         description: the keys of `dataset_record.DatasetRecord` except split, statistics and class_pixels.
         tiles: a row per sample, in the order of the arrays, with at least the column scene; tile, weight and split are filled in here.
-            Segmentation needs the columns share_<class value>. Where there is no place the geometry is null.
+            Segmentation needs the columns share_<class value>. Where there is no place the geometry is null. Those with a name in the column
+            subset are kept out of training, validation and test, see `subsets`.
         split: which sample goes where.
         progress: also hears warnings about classes that are missing from a split.
         settled: gives the description with what was still being computed beside the split, right before it is written.
     """
-    split = _without_copies(split, tiles)
+    split, tiles = _without_subsets(_without_copies(split, tiles), tiles, description["name"])
     pixels = _class_pixels(Path(folder), description, tiles)
     shards = Shards(folder, description["shards"])
     statistics = {}
@@ -78,7 +84,8 @@ def finish(folder: str | Path, description: dict, tiles: geopandas.GeoDataFrame,
     targets = _targets(Path(folder), complete, split, progress)
     write_description(folder, {**complete, "targets": targets, "split": split.facts, "statistics": statistics, "class_pixels": {
         name: pixels[split.names == name].sum(0).astype(int).tolist() for name in SPLITS}})
-    _warn(split, pixels, description, progress)
+    if split.facts["text"]:  # of samples that join others it is empty, see `SplitPlan`
+        _warn(split, pixels, tiles, description, progress)
     return split
 
 
@@ -105,7 +112,8 @@ def copies_for_training(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
 
 def link_samples(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> None:
     """Puts the arrays of a dataset into another folder, linked where the disk allows, else copied."""
-    files = dataset.shards.files()  # plain names, each of which stands once: nothing outside the folder is read or written
+    # plain names, each of which stands once: nothing outside the folder is read or written
+    files = [*dataset.shards.files(), *dataset.shards.sums()]
     for done, name in enumerate(files):
         progress.at(done / len(files), "Linking the samples")
         source = (dataset.folder / name).resolve()  # of a link within the folder the file, which the copy has, too
@@ -123,6 +131,29 @@ def _without_copies(split: Split, tiles: geopandas.GeoDataFrame) -> Split:
     return Split(np.where(copies, DROPPED, split.names), split.facts)
 
 
+def _without_subsets(split: Split, tiles: geopandas.GeoDataFrame, name: str) -> tuple[Split, geopandas.GeoDataFrame]:
+    """Samples of named subsets leave all splits; the column subset_split keeps of which of them their place is.
+
+    Raises:
+        DataError: there is no other sample.
+    """
+    aside = set_aside(tiles)
+    if not aside.any():
+        return split, tiles
+    if aside.all():
+        raise DataError(f"All {len(tiles)} samples of {name} are of the named subsets {listed(subset_names(tiles))}, so none is left to learn from. "
+                        "Add other samples.")
+    before = np.where(tiles[PLACE].isna(), None, tiles[PLACE].astype(object)) if PLACE in tiles else np.full(len(tiles), None)
+    tiles = tiles.assign(**{PLACE: np.where(aside & np.isin(split.names, SPLITS), split.names, before)})
+    names = np.where(aside, DROPPED, split.names)
+    kept = [int((names == part).sum()) for part in SPLITS]
+    text = split.facts["text"]
+    if SAID not in text:  # samples were added to a dataset that says so
+        text += (f" Without the {int(aside.sum())} samples of the {SAID} {listed(subset_names(tiles))}, which are measured by name alone, that "
+                 f"leaves {kept[0]} for training, {kept[1]} for validation and {kept[2]} for test.")
+    return Split(names, {**split.facts, "shares": [round(count / max(sum(kept), 1), 4) for count in kept], "text": text}), tiles
+
+
 def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame) -> np.ndarray:
     """Pixels of each class in each tile (n, class); of images and series with one label each, 1 where they are of the class."""
     classes, size = description["classes"], description["tile_size"]
@@ -132,7 +163,7 @@ def _class_pixels(folder: Path, description: dict, tiles: geopandas.GeoDataFrame
     if kind.pixelwise:
         return (np.stack([numbers(tiles, f"share_{row.value}", folder / TILES) for row in classes], 1) * size**2).round()
     labels = Shards(folder, description["shards"]).labels(np.arange(len(tiles)))
-    return kind.class_counts(labels, len(classes)).astype(float)
+    return kind.class_counts(labels, len(classes)).astype(np.uint8)  # 0 or 1, of up to a million samples and 254 classes
 
 
 def _targets(folder: Path, description: dict, split: Split, progress: Progress) -> list[dict]:
@@ -170,7 +201,7 @@ def _check_reach(boxes: np.ndarray, description: dict) -> None:
                         "Reproject them to one CRS, such as EPSG:4326, or make a dataset of each.")
 
 
-def _warn(split: Split, pixels: np.ndarray, description: dict, progress: Progress) -> None:
+def _warn(split: Split, pixels: np.ndarray, tiles: geopandas.GeoDataFrame, description: dict, progress: Progress) -> None:
     progress.message(split.facts["text"])
     kind, names = task_named(description["task"]), [row.name for row in description["classes"]]
     what = "pixel" if kind.pixelwise else "sample"
@@ -181,11 +212,11 @@ def _warn(split: Split, pixels: np.ndarray, description: dict, progress: Progres
             progress.message(f"No {part} {what} is of the class {', '.join(absent)}.", level="warning")
     training = int((split.names == SPLITS[0]).sum())
     smaller = f"choose {kind.lose_fewer}{'' if kind.dates else ' or a smaller stride'}, " if kind.unit != "images" else ""
-    if training < BATCH and training < len(split.names):  # where nothing else is kept, as of tiles to be added, few may be meant
-        progress.message(f"Only {training} {kind.unit} are for training, fewer than the {BATCH} of a batch, so a network can hardly learn from them. "
-                         f"Give more images or labels, {smaller}or give validation and test smaller shares.",
-                         level="warning")
-    lost = (split.names == DROPPED).mean()
+    if training < ENOUGH and training < len(split.names):  # where nothing else is kept, as of tiles to be added, few may be meant
+        few = f"the {BATCH} of a batch, so a network can hardly learn" if training < BATCH else f"the {ENOUGH} that are wanted for a network"
+        progress.message(f"{kind.unit.capitalize()} for training: {training}, fewer than {few}. Give more images or labels, {smaller}or give "
+                         "validation and test smaller shares.", level="warning" if training < BATCH else "info")
+    lost = ((split.names == DROPPED) & ~set_aside(tiles)).mean()
     if lost > 0.4:
         progress.message(f"{lost:.0%} of the {kind.unit} were dropped to keep training and test apart: {kind.lose_fewer} would lose fewer.",
                          level="warning")

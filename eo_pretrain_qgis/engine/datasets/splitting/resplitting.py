@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from ....progress import SILENT, Progress
 from ...rasters.grid import Grid
 from ..dataset import DROPPED, IGNORE, SPLITS, Dataset
 from ..footprints import pixel_boxes, read_footprints
+from ..subsets import PLACE
+from .by_day import asked_days, sample_days, with_test_days
 from .by_group import random_split, split_by_group
-from .by_place import TOLERANCE, Split, SplitPlan, gap
+from .by_place import TOLERANCE, Split, SplitPlan, gap, split_by_place
 from .division import copies_for_training, divide_anew, finish, link_samples
 
 #: Ways to divide: by place; whole parcels, polygons or scenes together; at random within each class; the best the dataset allows.
@@ -22,7 +25,7 @@ WAYS = ("auto", "place", "parcel", "polygon", "scene", "random")
 MEASURED = 200_000
 
 
-def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "auto", progress: Progress = SILENT) -> Split:
+def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "auto", progress: Progress = SILENT, test_days: str = "") -> Split:
     """Writes a dataset with the same samples and another split; the arrays are linked where the disk allows.
 
     How is best follows from the task, see `tasks.Task.split_by`: series are divided by parcel, because the pixels of a parcel are nearly copies
@@ -35,9 +38,10 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
         plan: shares, seed, the buffer, which between groups is kept only where it is given, and for places the block size.
         way: one of `WAYS`.
         progress: also hears warnings.
+        test_days: all samples of these are the test, and the others are divided into training and validation; see `by_day.asked_days`.
 
     Raises:
-        DataError: when the dataset lacks what the way asks for, or is too small.
+        DataError: when the dataset lacks what the way asks for, or is too small; or see `by_day.asked_days`.
     """
     shares = [f"share_{row.value}" for row in dataset.classes] if dataset.kind.pixelwise else []
     tiles = read_footprints(dataset.folder, shares)
@@ -46,29 +50,46 @@ def divide_again(dataset: Dataset, folder: Path, plan: SplitPlan, way: str = "au
         if tiles.geometry.isna().any():
             raise DataError(f"The samples of {dataset.folder} do not say where they lie, so they cannot be divided by place. Divide them by "
                             "scene or at random, or keep the split they have.")
-        return divide_anew(dataset, folder, plan, progress)
-    counts = class_counts(dataset, tiles)
-    if chosen == "random":
-        split = random_split(counts, plan, "They were to be divided at random.")
-    else:
-        split = split_by_group(_groups(dataset, tiles, chosen), counts, plan, f"{chosen}s", progress.part(0, 0.2),
-                               classes=[row.name for row in dataset.classes])
-    split = copies_for_training(split, tiles)
-    if plan.buffer and chosen != "random":
-        split = _apart(split, dataset, tiles, plan.buffer)
+        if not test_days:
+            return divide_anew(dataset, folder, plan, progress)
+    rest, days = np.arange(len(tiles)), sample_days(dataset, tiles) if test_days else None
+    if days is not None:
+        held = asked_days(dataset, test_days, days)
+        rest, plan = np.flatnonzero((days != "") & ~np.isin(days, held)), replace(plan, test_share=0.0)
+    split = _divided(dataset, tiles.iloc[rest], rest, plan, chosen, progress.part(0, 0.2))
+    if days is not None:
+        split = copies_for_training(with_test_days(split, rest, days, held), tiles)
     _measure(split, dataset, tiles)
     link_samples(dataset, folder, progress.part(0.2, 0.4))
     description = {**dataset.description, "classes": dataset.classes, "sensors": dataset.sensors}
-    return finish(folder, description, tiles, split, progress.part(0.4, 1))
+    return finish(folder, description, tiles.drop(columns=PLACE, errors="ignore"), split, progress.part(0.4, 1))
 
 
-def class_counts(dataset: Dataset, tiles) -> np.ndarray:
-    """Pixels, or samples, of each class in each sample (n, class); (n,) of 255 where nothing is labelled."""
+def _divided(dataset: Dataset, tiles, samples: np.ndarray, plan: SplitPlan, chosen: str, progress: Progress) -> Split:
+    """Some samples, their rows of tiles.gpkg and positions (n,), divided in the chosen way."""
+    counts = class_counts(dataset, tiles, samples)
+    if chosen == "place":
+        boxes = _boxes(dataset, tiles)
+        if boxes is None:
+            raise DataError(f"The images of {dataset.folder} have no common grid, so their samples cannot be divided by place. Divide them by scene.")
+        many = counts if counts.ndim == 2 else dataset.kind.class_counts(counts, len(dataset.classes))
+        return copies_for_training(split_by_place(boxes, many.astype(float), dataset.tile_size, plan, progress), tiles)
+    if chosen == "random":
+        return copies_for_training(random_split(counts, plan, "They were to be divided at random."), tiles)
+    split = split_by_group(_groups(dataset, tiles, chosen), counts, plan, f"{chosen}s", progress, classes=[row.name for row in dataset.classes])
+    split = copies_for_training(split, tiles)
+    return _apart(split, dataset, tiles, plan.buffer) if plan.buffer else split
+
+
+def class_counts(dataset: Dataset, tiles, samples: np.ndarray) -> np.ndarray:
+    """Pixels, or samples, of each class in some samples, whose rows of tiles.gpkg and positions are given (n, class); (n,) of 255 where nothing is
+    labelled.
+    """
     if not dataset.classes:
-        return np.full(len(dataset), IGNORE)
+        return np.full(len(samples), IGNORE)
     if dataset.kind.pixelwise:
         return (tiles[[f"share_{row.value}" for row in dataset.classes]].to_numpy() * dataset.tile_size**2).round()
-    return dataset.labels(np.arange(len(dataset)))
+    return dataset.labels(samples)
 
 
 def _best_way(dataset: Dataset, tiles) -> str:

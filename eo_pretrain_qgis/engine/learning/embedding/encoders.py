@@ -10,14 +10,16 @@ from typing import Any
 
 from ....errors import DataError, ModelError, listed
 from ....progress import SILENT, Progress
+from ....sensor_labels import spoken
 from ...cards import Input, InputBand, SeriesDays
 from ...models import catalog
 from ...rasters.same_band import band_key
+from ...rasters.sensors import PRESETS
 from ...runs.run_folder import CARD, RunFolder
 from ..networks.encoder_files import OUR_SCALING, band_names, find_weights, read_card
 from ..networks.encoder_import import recognise
 from ..networks.encoders import OF_SERIES, OF_TILES_IN_TIME, BareEncoder, build_encoder
-from ..networks.monthly import GROUPS, NDVI
+from ..networks.monthly import GROUPS, NDVI, unit_of
 from ..networks.same_function import refuse_other_function
 from ..networks.series import PUBLISHED
 from ..networks.series_start import PART, start_series
@@ -152,7 +154,7 @@ def monthly_input(encoder: str, bands: list[str], preset: str, window: tuple[flo
         window: first and last day of its months, counted from 1 January.
 
     Raises:
-        DataError: none is one that it knows.
+        DataError: none is one that it knows, or one is in another unit.
     """
     names = {band_key(name) for group in GROUPS.values() for name in group} - {NDVI}  # no sensor measures it
     known = [name for name in bands if band_key(name) in names]
@@ -160,7 +162,19 @@ def monthly_input(encoder: str, bands: list[str], preset: str, window: tuple[flo
         raise DataError(f"{PUBLISHED[encoder].called} knows the bands of Sentinel-2, such as B02, B03 and B04, and VV with VH of Sentinel-1, and the "
                         f"images have {listed(bands, 13)}. Choose other images, or name their bands in “Bands”.")
     cards = catalog.band_cards([band_key(name) for name in known], preset)
+    for card in cards:
+        _refuse_unit(PUBLISHED[encoder].called, card, preset)
     return Input("image", "image", preset, tuple(_band(card, 0.0, 1.0) for card in cards), axes="tb", season=SeriesDays(window, window=window))
+
+
+def _refuse_unit(called: str, card: Mapping[str, Any], preset: str) -> None:
+    """Refuses a band that the sensor stores in another unit than the encoder takes, with the sensors that would do."""
+    name, wanted = card["name"], unit_of(card["name"])
+    if card["unit"] == wanted:
+        return
+    fitting = [key for key, sensor in PRESETS.items() if any((band.name, band.unit) == (name, wanted) for band in sensor.bands)]
+    raise DataError(f"{called} takes the band {name} as {wanted}, and by the sensor {spoken(preset)} its unit is {card['unit']}. Choose in “Sensor” "
+                    f"(preset) the sensor that the images come from, one of {listed(fitting, 8)}; convert images that hold other values first.")
 
 
 def _band(card: Mapping[str, Any], centre: float, spread: float) -> InputBand:

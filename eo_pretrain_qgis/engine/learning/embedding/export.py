@@ -15,10 +15,12 @@ from ....errors import ModelError
 from ....progress import SILENT, Progress
 from ...cards import ModelBand
 from ...models import package
-from ...models.kinds import EMBEDDING, SERIES_EMBEDDING, block_sizes
+from ...models.identity import identified
+from ...models.kinds import EMBEDDING, LARGEST_EMBEDDED, SERIES_EMBEDDING, block_sizes
 from ...models.session import on_processor
 from ...rasters.embeddings import LARGEST, band_names, embedding_name
-from ..export import largest_difference, probes, series_probes, to_onnx, translated
+from ..compared_images import probes, series_probes
+from ..export import largest_difference, to_onnx, translated
 from ..halo import measured, scene_side
 from ..networks.monthly import PLACE
 from .encoders import Known
@@ -75,15 +77,15 @@ def write_embedding(network: ImageEmbedding | SeriesEmbedding, known: Known, tar
                          f"{TOLERANCE:.2g} allowed. Choose another encoder.")
     bands = [ModelBand(name, mean=0.0, std=0.5, minimum=-1.0, maximum=1.0, p001=-1.0, p999=1.0) for name in band_names(version, network.count)]
     usual = next(((metres, metres) for begin, metres in RESOLUTIONS.items() if seen.preset.startswith(begin)), resolution)
-    package.write(content, {
+    package.write(content, identified({
         "task": task, "inputs": [package.taken(seen)], "synthetic": True,
         "target": {"sensor": embedding_name(version), "preset": "generic", "bands": [asdict(band) for band in bands]},
         "resolution_m": known.card.get("resolution_m") or usual, "classes": [],
         "tile_size": facts.get("block", 1), "architecture": "embedding", "encoder": known.encoder,
-        "id": package.id_of(known.title, version), "name": f"Embedding by {known.title}", "licence": known.licence,
+        "name": f"Embedding by {known.title}", "licence": known.licence,
         "stride": stride, **facts,
         "provenance": {"dataset": (known.card.get("dataset") or {}).get("name", ""), "start": known.title, "plugin_version": plugin_version,
-                       "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}}, target)
+                       "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}}, version), target)
     return package.open(target)
 
 
@@ -99,7 +101,8 @@ def _of_images(network: ImageEmbedding, known: Known, progress: Progress) -> tup
     def apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         return (np.abs(one - other) > NOTICEABLE / LARGEST).any(0)
 
-    return content, difference, measured(session, seen, scenes, network.stride, progress.part(0.5, 1), lambda numbers: numbers, apart)
+    return content, difference, measured(session, seen, scenes, network.stride, progress.part(0.5, 1), lambda numbers: numbers, apart,
+                                         LARGEST_EMBEDDED)
 
 
 def _of_series(network: SeriesEmbedding, known: Known, progress: Progress) -> tuple[bytes, float, dict[str, Any]]:

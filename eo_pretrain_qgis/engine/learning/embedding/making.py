@@ -8,11 +8,11 @@ from ....errors import DataError, ModelError
 from ....progress import SILENT, Progress
 from ...cards import Input
 from ...mapping.band_matching import AS_MODEL, match_bands, preset_of
-from ...mapping.series import SeriesRequest
+from ...mapping.dated_images import SeriesRequest
 from ...models.package import Package
 from ...rasters.grid import Grid
 from ...rasters.raster import Scene
-from ...rasters.sensors import PRESETS
+from ...rasters.sensors import PRESETS, Called
 from ...rasters.series_dates import days_of
 from ..networks.monthly import FIRST_DAYS, YEAR, MonthlyEncoder
 from .encoders import IMAGES, TILES_IN_TIME, Known, image_embedding, monthly_input, read_encoder, series_embedding
@@ -80,7 +80,7 @@ def _check_bands(seen: Input, images: SeriesRequest, sources: list[dict]) -> Non
     if images.together:
         return
     with Scene.open(sources, images.nodata, preset_of(images.preset, seen.preset)) as scene:
-        match_bands(seen.bands, scene.band_names, image=scene.name, preset=images.preset, model_preset=seen.preset, bands_text=images.bands)
+        match_bands(seen.bands, scene.band_names, called=Called(scene.name), preset=images.preset, model_preset=seen.preset, bands_text=images.bands)
 
 
 def _preset(known: Known, images: SeriesRequest) -> str:

@@ -26,6 +26,9 @@ USUAL, MOST = 64, 128
 SHARED = 0.95
 #: Variance of channels below which they are all alike.
 TINY = 1e-6
+#: Numbers that are enlarged and added at once, because runtimes hold all levels of these at the size of the image together: of 64 numbers a block
+#: needs 0.6 of the memory, and the first use of memory is a good part of a small map. 16 need less still, and take longer.
+GROUP = 32
 #: Numbers of a usual size, 1 before the bend, become 0.46.
 BEND = 0.5
 
@@ -73,10 +76,15 @@ class ImageEmbedding(nn.Module):
         else:
             given = (image - self.centre) / self.spread
         levels = [level for level, width in zip(self.encoder(given)[1:], self.widths, strict=True) if width]
-        found = self.own(usual)
-        for layer, level in zip(self.layers, levels, strict=True):
-            # A linear layer before enlarging is the same as behind it, and has fewer pixels to work on. Sums one by one need the least memory.
-            found = found + functional.interpolate(layer(level) / _deviation(level), image.shape[2:], mode="bilinear")
+        # A linear layer before enlarging is the same as behind it, and has fewer pixels to work on.
+        small = [layer(level) / _deviation(level) for layer, level in zip(self.layers, levels, strict=True)]
+        return torch.cat([self._some(slice(first, first + GROUP), usual, small) for first in range(0, self.count, GROUP)], 1)
+
+    def _some(self, own: slice, usual: torch.Tensor, small: list[torch.Tensor]) -> torch.Tensor:
+        """Some of the numbers (n, number, y, x) of scaled bands (n, band, y, x) and what the levels give for all numbers, each in its size."""
+        found = functional.conv2d(usual, self.own.weight[own])
+        for level in small:
+            found = found + functional.interpolate(level[:, own], usual.shape[2:], mode="bilinear")
         return torch.tanh(found)
 
 

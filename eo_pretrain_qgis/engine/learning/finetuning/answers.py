@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from ...datasets.dataset import Dataset
+from ...datasets.visible import for_inputs
 from ...mapping.inference import Network
 from ...models.kinds import block_sizes, up
+from ...models.network import MemoryRanOutError
 from ...models.package import Package
-from ...models.session import MemoryRanOutError
 from ...runs.answers import Answered
 from ...waiting import PythonCall
 from ..data import TileReader, around
@@ -42,6 +43,12 @@ class TileAnswers:
     def of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
         """See `runs.answers.Answers`."""
         return learner_of(self.dataset).method.predict(self.network, self.reader, tiles, at_once, self.target)
+
+    def scores_of_tiles(self, tiles: np.ndarray, at_once: int) -> Iterator[Answered]:
+        """The same with scores before softmax or sigmoid, also of pixels: float32 (n, class, …)."""
+        for chosen, found in learner_of(self.dataset).method.scores(self.network, self.reader, tiles, at_once):
+            truth, scores = found[self.target]
+            yield chosen, truth, scores.float().cpu().numpy()
 
     def each_target(self) -> list[Self]:
         """See `runs.answers.OfTiles`."""
@@ -80,6 +87,8 @@ class NetworkAnswers(TileAnswers):
             ModelError: there are none.
         """
         network = run.load_network(device)
+        if hidden:  # what is judged is what the others show
+            dataset = for_inputs(dataset, {name: seen for name, seen in network.inputs.items() if name not in hidden})
         return cls(run, network, TileReader(dataset, network.inputs, network.stride, device, context=around(dataset),
                                             targets=[head.labels for head in heads_of(dataset)], hidden=hidden))
 
@@ -92,13 +101,15 @@ class NetworkAnswers(TileAnswers):
 
 
 class TorchSession:
-    """A network in torch that computes blocks as `models.session.Session` does with a model file.
+    """A network in torch that computes blocks as `models.network.LoadedNetwork` does with a model file.
 
     Args:
         model: gives probabilities.
         device: where it lies.
         name: of what it comes from, for messages.
     """
+
+    flights = 1
 
     def __init__(self, model: Probabilities, device: torch.device, name: str) -> None:
         self.model, self.on, self.name = model, device, name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..networks.sensor_networks import members_of
 from ..networks.spectral import AboveRegression, SpectralClassifier
 from ..probes import encoder_features
 from .heads import Head, heads_of, mean_over
-from .labelled_tiles import LabelledMethod, begin_at_regressions
+from .labelled_tiles import LabelledMethod, Scored, begin_at_regressions
 from .losses import binary_losses, class_losses, label_weights
 
 
@@ -54,16 +54,22 @@ class Classification(LabelledMethod):
         return mean_over(self.heads, lambda head: (label_weights(
             self.choices.loss, batch.targets[head.labels], self.weights[head.labels], self.dataset.ignore) * batch.weights).sum())
 
-    @staticmethod
+    @classmethod
     @torch.no_grad()
-    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
-                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
-        """See `LabelledMethod`: labels (n,) or (n, class), and scores before softmax or sigmoid, float32 (n, class)."""
+    def scores(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, list[Scored]]]:
+        """See `LabelledMethod`: of labels (n,) or (n, class), float32 (n, class)."""
         network.eval()
         heads = heads_of(reader.dataset)
         for batch in reader.in_order(tiles, batch_size):
-            scores = network(batch.given).float().cpu().numpy()
+            scores = network(batch.given).float()
             yield batch.samples, [(batch.targets[head.labels].cpu().numpy(), scores[:, head.scores]) for head in heads]
+
+    @classmethod
+    def answers(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
+        """See `LabelledMethod`: the scores."""
+        for samples, found in cls.scores(network, reader, tiles, batch_size):
+            yield samples, [(truth, scores.cpu().numpy()) for truth, scores in found]
 
     def begin(self, new: list[str], labelled: Labelled, device: torch.device, progress: Progress = SILENT) -> None:
         """The network begins as a regression on the statistics of whitened bands and, with starting weights, on the encoder's features too.
@@ -99,14 +105,24 @@ class Classification(LabelledMethod):
 
     def joint(self, labelled: Labelled, device: torch.device, progress: Progress, network: ClassNetwork | None = None) -> Regression:
         """A regression on statistics and features of tiles with a label of a target."""
-        tiles = even_sample(labelled.rows.tiles, LEARNED)
-        statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
-        return _regression(labelled, tiles, np.concatenate([statistics, self.features(tiles, device, progress, network)], 1))
+        return joint_regression(labelled, lambda tiles: self.features(tiles, device, progress, network))
 
     def features(self, tiles: np.ndarray, device: torch.device, progress: Progress = SILENT, network: ClassNetwork | None = None) -> np.ndarray:
         """What the encoder, or that of another network, finds in tiles: float32 (n, channel)."""
         asked = (network or self.network).to(device)
         return encoder_features(asked.encoder, self.dataset, asked.seen, tiles, progress=progress)
+
+
+def joint_regression(labelled: Labelled, features: Callable[[np.ndarray], np.ndarray]) -> Regression:
+    """A regression on statistics and, beside them, on features of tiles with a label of a target.
+
+    Args:
+        labelled: of the target.
+        features: tiles (n,) → what an encoder finds in them (n, channel).
+    """
+    tiles = even_sample(labelled.rows.tiles, LEARNED)
+    statistics = labelled.rows.features[np.searchsorted(labelled.rows.tiles, tiles)]
+    return _regression(labelled, tiles, np.concatenate([statistics, features(tiles)], 1))
 
 
 def _regression(labelled: Labelled, tiles: np.ndarray, rows: np.ndarray) -> Regression:

@@ -108,6 +108,8 @@ class Choices:
     early: bool = False
 
 
+#: Truth of a target, and scores of its classes.
+Scored = tuple[np.ndarray, torch.Tensor]
 #: Changes a batch, with draws from a generator.
 Change = Callable[[Batch, torch.Generator], Batch]
 
@@ -210,11 +212,16 @@ class LabelledMethod(ABC):
         self.weights = {head.labels: torch.tensor(class_weights(labelled_counts(head.dataset, self.labelled), choices.weighting, samples),
                                                   dtype=torch.float32, device=device) for head in self.heads}
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+    def answers(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
                 batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
         """Positions of tiles (n,), and of each target their truth and the answer of the network as `tasks.Task.count` takes it, batch by batch."""
+
+    @classmethod
+    @abstractmethod
+    def scores(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, list[Scored]]]:
+        """The same with scores before softmax or sigmoid, (n, class, …), wherever the network lies."""
 
     @classmethod
     def predict(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int,

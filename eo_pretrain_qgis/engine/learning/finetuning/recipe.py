@@ -14,7 +14,7 @@ from ....progress import SILENT, Progress
 from ...cards import Inputs, between_values, stacked
 from ...classic.classifiers import CLASSIFIERS
 from ...classic.models import Labelled
-from ...datasets.dataset import IGNORE, Dataset
+from ...datasets.dataset import DROPPED, IGNORE, SPLITS, Dataset
 from ...datasets.source_images import has_places
 from ...datasets.splitting.label_shares import real_share, training_share
 from ...datasets.visible import for_inputs
@@ -25,6 +25,7 @@ from ...runs.fusing import ALONE, chosen_inputs
 from ...runs.learnable import check_classes, check_learnable
 from ...runs.pictures import pictures, shown
 from ...runs.run_folder import CARD, NETWORK
+from ...runs.settings_table import refuse_others
 from ...runs.simple import AUTO, learned_of, levelled, tell_sensors, train_simple
 from ...runs.simple import Settings as SimpleSettings
 from ..fusions import FUSIONS
@@ -80,10 +81,17 @@ class Settings(training_runs.Settings):
     mode: str
 
 
-def finetune(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT) -> dict[str, Any]:
+def finetune(dataset_folder: str, output: str, settings: Settings, progress: Progress = SILENT, judged: bool = True) -> dict[str, Any]:
     """Trains a model for the task of the dataset, or continues the run in `output`, or says that it is finished.
 
     Under ``torchrun`` all processes train together and the first one writes.
+
+    Args:
+        dataset_folder: of the dataset.
+        output: folder of the run.
+        settings: see there.
+        progress: told how far it is.
+        judged: score the validation tiles and write a report; without, these tiles play no part.
 
     Returns:
         What `training_runs.train` gives, ``real_label_share`` [%], and where there are validation tiles ``validation_iou``,
@@ -101,6 +109,8 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
     if settings.approach == "features":
         settings = replace(settings, mode="probe")
     dataset = Dataset.open(dataset_folder)
+    if not judged:
+        dataset.splits = np.where(dataset.splits == SPLITS[1], DROPPED, dataset.splits)
     for one in dataset.each_target():
         check_learnable(one)
     refuse_crop(dataset, settings.crop)
@@ -114,11 +124,15 @@ def finetune(dataset_folder: str, output: str, settings: Settings, progress: Pro
         check_spreadable(dataset, settings.start)
     inputs, own = seen_by(settings, dataset), learner_of(dataset).encoder
     seen = stacked(inputs.values())
-    settings = equipped(settings, output, settings.start, next(iter(inputs.values())).names, progress, own)
+    first, *_, last = *inputs.values(), *inputs.values()
+    start, looks = (settings.start, first) if settings.start or not settings.second_start else (settings.second_start, last)
+    settings = equipped(settings, output, start, looks.names, progress, own)
+    if not begun:
+        starts_of(settings, inputs, progress)
     if not (dataset.kind.pixelwise or dataset.kind.dates):
         check_tile_side(settings.encoder, len(seen.bands), settings.crop or dataset.tile_size, dataset.kind.unit)
     settings = replace(settings, context=chosen_context(dataset, settings.context, begun))
-    found = train(output, FineTuning(dataset, settings, begun, progress), progress)
+    found = train(output, FineTuning(dataset, settings, begun, progress), progress, judged)
     if (told := compared(Run.open(output).card)) and os.environ.get("RANK", "0") == "0":
         progress.message(told)
     return found
@@ -138,9 +152,7 @@ def continued(settings: Settings, output: str, card: dict[str, Any]) -> Settings
     begun = card["settings"].get("approach", settings.approach)
     if settings.approach == AUTO and begun == NETWORK:
         return replace(settings, approach=NETWORK)
-    if begun != settings.approach:
-        raise DataError(f"The folder {output} holds a run with the approach “{begun}”, not “{settings.approach}”. Give the same to continue it, or "
-                        "choose a new folder.")
+    refuse_others(output, "a run", {"approach": begun}, {"approach": settings.approach}, settings.labels)
     return settings
 
 
@@ -354,7 +366,7 @@ class FineTuning:
         """The report."""
         if redraw:
             if self.shown is None:
-                self.shown = shown(self.dataset, "validation")
+                self.shown = shown(self.dataset, self.dataset.indices("validation"))
             answers = TileAnswers(method.network, method.reader) if run.kept == NETWORK else KeptClassifier(run, self.dataset)
             self.pictures = pictures(answers, self.shown)
         return run_sections(run, self.dataset, course, self.pictures)

@@ -11,8 +11,11 @@ from ...datasets.dataset import Dataset
 from ...datasets.units import scored_kind, unit_sentences
 from ...looks import html_page as page
 from ...looks.score_tables import CLASS_FIGURES, class_table, confusion_table, hardly_measured
+from ...models.told import network_words
 from ...runs.approaches import NAMES, approaches_table
+from ...runs.description import model_title, right_in_words
 from ...runs.fusing import said_of_days
+from ...runs.ice_scores import combined_sections, kept_score
 from ...runs.limits import CHOSEN, LABELS_ARE_TRUTH, knows
 from ...runs.run_folder import NETWORK
 from ...tasks import FIGURES, Task, task_named, with_article
@@ -39,14 +42,17 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
     figures, leading = [figure for figure in kind.told if figure in history[-1]], kind.of_class[0]
     if figures:
         panels.append(("Validation", {FIGURES[figure]: [row.get(figure) for row in history] for figure in figures}))
-    others = [name for name in history[-1] if name == MEAN_SCORE or name.startswith(f"{kind.score}_of_")]
+    of, words = f"{kind.score}_of_", FIGURES[kind.score]
+    others = {name: "mean of the targets" if name == MEAN_SCORE else f"{words} of {name[len(of):]}" for name in history[-1]
+              if name == MEAN_SCORE or name.startswith(of)}
     if others:
-        panels.append(("Validation, targets", {name.replace("_", " "): [row.get(name) for row in history] for name in others}))
+        panels.append(("Validation, targets", {told: [row.get(name) for row in history] for name, told in others.items()}))
     if figures and kind.pixelwise:
         panels.append((f"Validation {CLASS_FIGURES[leading]}", {name: [row.get(f"{leading}_{name}") for row in history] for name in run.class_names}))
     found = _best_figures(card, kind)
     body = [
-        *approaches_table(card), page.curves(panels), page.heading(f"Validation {dataset.kind.pieces}"), pictures,
+        *approaches_table(card), page.curves(panels), *_whose_curves(card),
+        page.heading(f"Validation {dataset.kind.pieces}"), pictures,
         page.heading(f"Accuracy of what is kept ({NAMES[run.kept]}) on the validation tiles" if card.get("approaches") else
                      "Accuracy of the best epoch on the validation tiles"), class_table(run.class_names, found, kind),
         *([confusion_table(run.class_names, np.array(card["confusion"]))] if "confusion" in card else []),
@@ -58,11 +64,23 @@ def run_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> t
             names, sums = [entry["name"] for entry in row["classes"]], np.array(row["confusion"])
             body += [page.heading(f"Target “{row['name']}” on the validation tiles"), *_kept_of(row, row["name"]),
                      class_table(names, kind.figures(sums), kind), confusion_table(names, sums)]
-    model = f"{card['architecture']} with {card['encoder']}" if run.kept == NETWORK else NAMES[run.kept]
-    return (f"{card['dataset']['name']}: {model}",
-            run_report(card, course, verdict(card, course), body, [
+    body += combined_sections({NETWORK: score} if (score := kept_score(card)) else {}, {NETWORK: "what is kept, on the validation tiles"})
+    return (model_title(dataset),
+            run_report(card, course, [dataset], right_in_words(card["metrics"], kind) + verdict(card, course), body, [
                 *unit_sentences(dataset), *filter(None, [said_of_days(dataset, run.inputs)[0]]), *_limits(card, found["classes"], kind)],
-                       [*_joined(card), *_compute(card, kind)]))
+                       [*_network(card), *_joined(card), *_compute(card, kind)]))
+
+
+def _whose_curves(card: dict[str, Any]) -> list[str]:
+    """Under the diagrams: that they show the network, where it is not what is kept."""
+    kept = card.get("kept", NETWORK)
+    if kept != NETWORK:
+        said = f"What is kept is the {NAMES[kept]}, which has no epochs: its figures stand in the table above and in the sections below."
+    elif card.get("blend", {}).get("share") == 0:
+        said = "It added nothing on the validation tiles, so what is kept is the regression alone: the sections below have its figures."
+    else:
+        return []
+    return [page.paragraph(f"These diagrams show the network while it was trained. {said}")]
 
 
 def _kept_of(target: dict[str, Any], name: str) -> list[str]:
@@ -76,14 +94,19 @@ def _kept_of(target: dict[str, Any], name: str) -> list[str]:
                            "figures are those of the regression.")]
 
 
+def _network(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was trained, for the table of settings."""
+    return [("Network", f"{network_words(card['architecture'])} with {card['encoder']}")]
+
+
 def _joined(card: dict[str, Any]) -> list[tuple[str, str]]:
     """How two sensors are joined, in words, for the table of settings."""
-    return [("how the two sensors are joined", FUSIONS[card["fusion"]].words)] if "fusion" in card else []
+    return [("How the two sensors are joined", FUSIONS[card["fusion"]].words)] if "fusion" in card else []
 
 
 def _compute(card: dict[str, Any], kind: Task) -> list[tuple[str, str]]:
     """What the network costs, for the table of settings; nothing of older runs."""
-    return [(f"multiply-adds of the network for one of the {kind.unit}", f"{card['multiply_adds']:,}")] if "multiply_adds" in card else []
+    return [(f"Multiply-adds of the network for one of the {kind.unit}", f"{card['multiply_adds']:,}")] if "multiply_adds" in card else []
 
 
 def _best_figures(card: dict[str, Any], kind: Task) -> dict[str, Any]:

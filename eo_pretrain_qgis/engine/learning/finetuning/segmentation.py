@@ -18,7 +18,7 @@ from ..networks.class_networks import ClassNetwork
 from ..networks.fitted import PixelProbe
 from ..networks.spectral import AboveRegression
 from .heads import Head, heads_of, mean_over
-from .labelled_tiles import LabelledMethod, begin_at_regressions
+from .labelled_tiles import LabelledMethod, Scored, begin_at_regressions
 from .losses import REGIONS, class_losses, label_weights, region_loss
 
 
@@ -82,17 +82,30 @@ class Segmentation(LabelledMethod):
             return (batch.weights * (labels != ignore).flatten(1).any(1)).sum()
         return (label_weights(kind, labels, self.weights[head.labels], ignore, batch.targets.get(SHARES)) * batch.weights[:, None, None]).sum()
 
-    @staticmethod
+    @classmethod
     @torch.no_grad()
-    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
-                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
-        """See `LabelledMethod`: true and predicted class positions, uint8 (n, y, x) of the dataset's tile size."""
+    def scores(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, list[Scored]]]:
+        """See `LabelledMethod`: of tiles in the dataset's size, (n, y, x) and (n, class, y, x)."""
         network.eval()
         heads, inner = heads_of(reader.dataset), slice(reader.context, reader.context + reader.dataset.tile_size)
         for batch in reader.in_order(tiles, batch_size):
-            scores, found = network(batch.given), []
-            for head in heads:
-                maps = batch.targets[head.labels], scores[:, head.scores].argmax(1)
-                truth, answer = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
-                found.append((truth, answer))
-            yield batch.samples, found
+            scores = cls.of_batch(network, reader, batch)[..., inner, inner]
+            yield batch.samples, [(cls.truth(reader, batch, head)[:, inner, inner].to(torch.uint8).cpu().numpy(), scores[:, head.scores])
+                                  for head in heads]
+
+    @staticmethod
+    def of_batch(network: ClassNetwork, reader: TileReader, batch: Batch) -> torch.Tensor:
+        """Scores of a batch before softmax."""
+        return network(batch.given)
+
+    @staticmethod
+    def truth(reader: TileReader, batch: Batch, head: Head) -> torch.Tensor:
+        """Labels of a target."""
+        return batch.targets[head.labels]
+
+    @classmethod
+    def answers(cls, network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
+                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
+        """See `LabelledMethod`: true and predicted class positions, uint8 (n, y, x) of the dataset's tile size."""
+        for samples, found in cls.scores(network, reader, tiles, batch_size):
+            yield samples, [(truth, scores.argmax(1).to(torch.uint8).cpu().numpy()) for truth, scores in found]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from ....errors import DataError
@@ -19,6 +18,7 @@ from ..data import LABELS, Batch, TileReader
 from ..networks.class_networks import ClassNetwork
 from ..networks.series_start import stand_in_the_middle
 from .classification import Classification
+from .heads import Head
 from .labelled_tiles import Choices
 from .segmentation import Segmentation
 
@@ -109,18 +109,14 @@ class TilesInTimeMethod(Segmentation):
         self.training.augmentation = DatesAndTurns(choices.augmentation, today)
 
     @staticmethod
-    @torch.no_grad()
-    def answers(network: ClassNetwork, reader: TileReader, tiles: np.ndarray,
-                batch_size: int) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
-        """As `Segmentation.answers`, of one target; the truth of pixels that no date shows is hidden, for nothing is said of them."""
-        seen = single(network.inputs).name
-        network.eval()
-        inner = slice(reader.context, reader.context + reader.dataset.tile_size)
-        for batch in reader.in_order(tiles, batch_size):
-            maps = (torch.where(batch.valid[seen].any(1), batch.targets[LABELS], reader.dataset.ignore),
-                    network(batch.given).nan_to_num().argmax(1))
-            truth, found = (values[:, inner, inner].to(torch.uint8).cpu().numpy() for values in maps)
-            yield batch.samples, [(truth, found)]
+    def of_batch(network: ClassNetwork, reader: TileReader, batch: Batch) -> torch.Tensor:
+        """See `Segmentation`; nothing is said of pixels that no date shows."""
+        return network(batch.given).nan_to_num()
+
+    @staticmethod
+    def truth(reader: TileReader, batch: Batch, head: Head) -> torch.Tensor:
+        """See `Segmentation`; the truth of these pixels is hidden."""
+        return torch.where(batch.valid[single(reader.inputs).name].any(1), batch.targets[head.labels], reader.dataset.ignore)
 
 
 def check_series(dataset: Dataset, settings: Mapping[str, Any]) -> None:

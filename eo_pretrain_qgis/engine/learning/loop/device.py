@@ -43,7 +43,7 @@ def pick_device(asked: str) -> torch.device:
         raise EngineError("The device “mps” is not there: this is no Mac with a GPU that torch can use. Choose auto or cpu.")
     if kind == "cuda" and index >= torch.cuda.device_count():
         raise EngineError(f"The device “{name}” is not there: torch sees {torch.cuda.device_count()} CUDA GPU(s). "
-                          "Choose auto or cpu, or look at “Check engine”.")
+                          "Choose auto or cpu, or run “Check the engine”.")
     return torch.device(kind, index) if kind == "cuda" else torch.device(kind)
 
 

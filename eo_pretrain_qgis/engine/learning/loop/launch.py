@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -43,15 +43,25 @@ def in_processes(count: int, work: Callable[..., Any], arguments: tuple, progres
     """
     from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port()), "WORLD_SIZE": str(count),
+               "TORCHELASTIC_RUN_ID": "of one computer"}
+    return _run([{**meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)], work, arguments, progress)
+
+
+def apart(count: int, work: Callable[..., Any], arguments: tuple, progress: Progress) -> Any:
+    """The same in processes that know nothing of each other, and share the processors; what each says is heard."""
+    return _run([{}] * count, work, arguments, progress)
+
+
+def _run(own: Sequence[dict[str, str]], work: Callable[..., Any], arguments: tuple, progress: Progress) -> Any:
+    """See `in_processes`; `own` are the variables of the environment of each process."""
     spawn = multiprocessing.get_context("spawn")
-    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port()), "WORLD_SIZE": str(count),
-                 "LOCAL_WORLD_SIZE": str(count), "TORCHELASTIC_RUN_ID": "of one computer"}
     members: dict[Connection, BaseProcess] = {}
     try:
-        for rank in range(count):
+        for variables in own:
             receiver, sender = spawn.Pipe(duplex=False)
-            own = {**variables, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process: BaseProcess = spawn.Process(target=_take_part, args=(sender, own, claims.held, work, arguments), daemon=True)
+            shared = {**variables, "LOCAL_WORLD_SIZE": str(len(own))}
+            process: BaseProcess = spawn.Process(target=_take_part, args=(sender, shared, claims.held, work, arguments), daemon=True)
             process.start()
             members[receiver] = process
             sender.close()
@@ -94,19 +104,19 @@ def _listen(members: dict[Connection, BaseProcess], progress: Progress) -> Any:
 
 
 def _take_part(sender: Connection, variables: dict[str, str], held: dict[str, claims.Claim], work: Callable[..., Any], arguments: tuple) -> None:
-    """One process: does the work and says how it ended; all but the first keep still until then."""
+    """One process: does the work and says how it ended; of those that train together all but the first keep still until then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all, and who started this process ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(variables)
     claims.held.update(held)
-    first = variables["RANK"] == "0"
+    rank = variables.get("RANK", "")
     said: tuple[str, Any] = ("failed", None)
     try:
-        said = ("done", work(*arguments, _Relayed(sender) if first else Progress()))
+        said = ("done", work(*arguments, Progress() if rank.strip("0") else _Relayed(sender)))
     finally:  # what goes wrong ends this process, and the one who started it raises it again
         error = sys.exception()
         if error is not None:
-            error.add_note(f"In training process {variables['RANK']}:\n{traceback.format_exc()}")
+            error.add_note(f"In training process {rank}:\n{traceback.format_exc()}")
             said = ("failed", error)
         sender.send(said)
         if error is not None:

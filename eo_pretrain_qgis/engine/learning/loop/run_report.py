@@ -5,43 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...datasets.dataset import Dataset
+from ...datasets.whereabouts import whereabouts
 from ...looks import html_page as page
+from ...looks.place import place_section
+from ...rasters.meaning import SIMULATED_WORDS
+from ...runs.description import simulated
+from ...runs.settings_table import setting_rows
 from .training import Course
 
+#: Settings that name starting weights.
+STARTS = ("start", "second_start")
 
-def run_report(card: dict[str, Any], course: Course, verdict: str, body: Sequence[str], limits: Sequence[str],
+
+def run_report(card: dict[str, Any], course: Course, datasets: Sequence[Dataset], verdict: str, body: Sequence[str], limits: Sequence[str],
                rows: Sequence[tuple[str, Any]] = ()) -> list[str]:
     """The sections of report.html, in the order that all methods have.
 
     Args:
         card: of the run.
         course: how far it is.
+        datasets: what it learns from.
         verdict: what it reached, in words; empty where nothing was measured.
         body: figures and pictures.
         limits: what the figures do not say.
         rows: name and value of what was found out, beside the settings.
     """
     state = "Finished" if card["state"] == "finished" else "Training"
-    starts = [(key.replace("_", " "), card[key]["summary"] if card.get(key) else "from scratch")
-              for key in ("start", "second_start") if key in card["settings"]]
-    settings = [(name.replace("_", " "), "–" if value is None else str(value)) for name, value in card["settings"].items()
-                if name not in ("bands", "start", "second_start")]  # what became of these has rows of its own
+    labels = card.get("labels", {})
+    starts = setting_rows({key: card[key]["summary"] if card.get(key) else "from scratch" for key in STARTS}, labels, [
+        key for key in STARTS if key in card["settings"]])
+    settings = setting_rows(card["settings"], labels, [
+        name for name in card["settings"] if name not in ("bands", *STARTS)])  # what became of these has rows of its own
     how = ("fitted without steps of training" if card["settings"].get("epoch_steps") == 0 else
            f"{course.epoch} of {card['settings']['epochs']} epochs")
     sources = [source["path"] for source in card.get("datasets", [card["dataset"]])]
     return [
-        page.paragraph(f"{state}: {how} on {card['device']} in {card['precision']}. "
-                       + (verdict or "Without validation tiles the last epoch is kept.")), *body,
-        page.heading("Settings"), page.table(("setting", "value"), [
-            *settings, *rows, ("datasets" if len(sources) > 1 else "dataset", "; ".join(sources)), *_bands(card), *starts,
-            ("parameters", card["parameters"])]),
-        page.heading("Limits"), page.bullets(list(limits))]
+        page.lead(verdict or "Without validation tiles the last epoch is kept. Nothing was measured."),
+        page.paragraph(f"{state}: {how} on {card['device']} in {card['precision']}."),
+        *place_section(whereabouts(*datasets), "Place and data it learned from"), *body,
+        page.heading("Settings"), page.facts_table([
+            *settings, *rows, ("Datasets" if len(sources) > 1 else "Dataset", "; ".join(sources)), *_bands(card), *starts,
+            ("Numbers in the network", f"{card['parameters']:,}")]),
+        *page.not_shown([*([SIMULATED_WORDS] if simulated(card) else []), *limits])]
 
 
 def _bands(card: dict[str, Any]) -> list[tuple[str, str]]:
     """Names of the bands, of each input where there are several."""
     several = len(card["inputs"]) > 1
-    return [(f"bands of {row['name']}" if several else "bands", ", ".join(band["name"] for band in row["bands"])) for row in card["inputs"]]
+    return [(f"Bands of {row['name']}" if several else "Bands learned from", ", ".join(band["name"] for band in row["bands"]))
+            for row in card["inputs"]]
 
 
 def machine(card: dict[str, Any]) -> list[str]:

@@ -381,8 +381,8 @@ class _Loop:
         course, epochs = self.at, self.plan.epochs
         done = course.epoch + share * (1 - VALIDATION_SHARE)
         left = (time.monotonic() - self.started) * (epochs - done) / (done - self.first_epoch)
-        best = {} if course.best is None else {"best_" + self.method.score: course.best}
         last = course.history[-1].get(self.method.score) if course.history else None
+        best = {} if course.best in (None, last) else {"best_" + self.method.score: course.best}
         now = {} if last is None else {self.method.score: last}
         self.progress.at(done / epochs, f"Epoch {course.epoch + 1} of {epochs}, {rate:.1f} images/s, {_duration(left)} left",
                          loss=loss, **now, **best, images_per_second=rate)

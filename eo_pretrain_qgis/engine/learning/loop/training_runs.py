@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from .runs import Run
 from .shares import Share
 from .training import Course, Method, Plan, fit
 
+TRAINED, REPORTING = 0.97, 0.99  # of the work, where training ends and where the report is written for the last time
 REPORT_SHARE = 0.05  # of the time may go into refreshing the report
 NO_METRICS = ("seconds", "images_per_second", "memory_mb")
 USUAL_ENCODER = "resnet18"
@@ -47,6 +48,11 @@ class Settings:
     precision: str
     device: str
     seed: int
+    labels: dict[str, Any] = field(default_factory=dict, kw_only=True, compare=False)  # what the job calls them, see `runs.settings_table`
+
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen, as plain values."""
+        return {name: value for name, value in asdict(self).items() if name != "labels"}
 
 
 Chosen = TypeVar("Chosen", bound=Settings)
@@ -196,10 +202,10 @@ class Recipe(Protocol):
         """Outputs of the job besides those of `train`."""
 
 
-def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str, Any]:
+def train(folder: str, recipe: Recipe, progress: Progress = SILENT, reports: bool = True) -> dict[str, Any]:
     """Trains, or continues the run in `folder`, or says that it is finished.
 
-    Under ``torchrun`` all processes train together and the first one writes.
+    Under ``torchrun`` all processes train together and the first one writes, also a report where `reports` are wanted.
 
     Returns:
         ``output``, ``checkpoint``, ``encoder``, ``report``, ``epochs_run``, ``device`` and what `Recipe.result` adds.
@@ -214,7 +220,7 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     precision = pick_precision(settings.precision, device, getattr(recipe, "half", True))
     if settings.precision == "auto" and device.type == "cpu" and precision != "float32" and is_depthwise(settings.encoder):
         precision = "float32"
-    run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, recipe.inputs, asdict(settings)), **recipe.card()})
+    run = Run.begin(folder, {**first_card(recipe.method_name, recipe.datasets, recipe.inputs, settings.chosen()), **recipe.card()}, settings.labels)
     if run.finished and settings.epochs <= run.card["settings"]["epochs"]:
         progress.message(f"The run in {folder} is finished; its result is given again. Choose a new folder to train anew.")
         return _result(run, recipe)
@@ -227,9 +233,9 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
     method = recipe.build(Session(run, fabric, speaker))
     run.card["parameters"] = sum(parameter.numel() for part in method.parts.values() for parameter in part.parameters())
     if fabric.is_global_zero:
-        run.update(state="training", settings=asdict(settings), device=describe_device(fabric.device), precision=precision)
-    keeper = _Keeper(run, recipe, method, speaker)
-    course = fit(method, recipe.plan(), fabric, run.path(CHECKPOINT), keeper.after_epoch, speaker)
+        run.update(state="training", settings=settings.chosen(), labels=settings.labels, device=describe_device(fabric.device), precision=precision)
+    keeper = _Keeper(run, recipe, method, speaker, reports)
+    course = fit(method, recipe.plan(), fabric, run.path(CHECKPOINT), keeper.after_epoch, speaker.part(0, TRAINED))
     if fabric.is_global_zero:
         keeper.finish(course)
         if course.epoch < settings.epochs:
@@ -242,8 +248,8 @@ def train(folder: str, recipe: Recipe, progress: Progress = SILENT) -> dict[str,
 class _Keeper:
     """Keeps the run folder up to date: weights, figures, report."""
 
-    def __init__(self, run: Run, recipe: Recipe, method: Method, progress: Progress) -> None:
-        self.run, self.recipe, self.method, self.progress = run, recipe, method, progress
+    def __init__(self, run: Run, recipe: Recipe, method: Method, progress: Progress, reports: bool) -> None:
+        self.run, self.recipe, self.method, self.progress, self.reports = run, recipe, method, progress, reports
         self.started, self.spent = time.monotonic(), 0.0
 
     def after_epoch(self, course: Course, improved: bool, sums: np.ndarray) -> None:
@@ -266,7 +272,8 @@ class _Keeper:
         network = self.recipe.kept(self.method).network
         network.load_state_dict(load_tensors(self.run.path(WEIGHTS)))
         settle = getattr(self.recipe, "settle", None)
-        sums = settle(self.run, self.method, self.progress.part(0.99, 1)) if settle else None
+        sums = settle(self.run, self.method, self.progress.part(TRAINED, REPORTING)) if settle else None
+        self.progress.at(REPORTING, "Writing the report")  # here, where a cancel leaves weights that can be settled once more
         if sums is not None:
             self.run.card["metrics"] |= self.method.figures(sums)
             self.run.card.update(self.recipe.facts(self.run, self.method, sums))
@@ -281,6 +288,8 @@ class _Keeper:
 
     def _write_report(self, course: Course, best: bool) -> None:
         """Writes the report; the pictures are drawn anew when the network is the `best` one."""
+        if not self.reports:
+            return
         began = time.monotonic()
         title, sections = self.recipe.sections(self.run, self.method, course, best)
         page.write_page(self.run.path(REPORT), title, [*sections, *machine(self.run.card)])

@@ -49,7 +49,7 @@ def find_weights(place: str, bands: list[str], whole: bool, progress: Progress =
     if not os.path.isdir(place):
         return place
     network = os.path.join(place, NETWORK)
-    candidates = [network] if whole and _has_decoder(network) else []
+    candidates = [network] if whole and has_decoder(network) else []
     candidates += sorted((str(path) for path in Path(place).glob("encoder*.safetensors")), key=lambda path: (len(path), path))
     if not candidates and os.path.isfile(network):  # an encoder is part of it
         return network
@@ -86,6 +86,7 @@ class EncoderRecord(Struct):
     format: str | UnsetType = UNSET
     source: dict[str, str | int | float | None] | UnsetType = UNSET
     season: SeriesDays | UnsetType | None = UNSET
+    resolution_m: tuple[Positive, Positive] | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         if self.scaling == "linear" and any(band.spread == 0 for band in self.bands):
@@ -158,7 +159,8 @@ def _without_folders(value: Any) -> Any:
     return [_without_folders(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def _has_decoder(path: str) -> bool:
+def has_decoder(path: str) -> bool:
+    """Whether a file of weights is a network with one encoder and a decoder."""
     try:
         with safe_open(path, "pt") as content:
             names = list(content.keys())

@@ -253,5 +253,5 @@ def _write_report(path: Path, facts: dict[str, Any], matched: Matched, rows: lis
         page.heading("Bands it takes"),
         page.paragraph(facts.get("input", "The first layer expects (stored value - centre) / spread where these are known.")),
         page.table(("band", "unit", "centre", "spread"), bands),
-        page.heading("Limits"), page.bullets(limits),
+        *page.not_shown(limits),
         page.heading("Tensors"), page.table(("tensor of the encoder", "tensor of the file", "shape", "what became of it"), rows)])

@@ -114,7 +114,10 @@ class NearestNeighbours(ClassNetwork):
 
     def forward(self, images: dict[str, torch.Tensor]) -> torch.Tensor:
         """Class scores before softmax or sigmoid, (n, class), of images in stored units, float32 (n, band, y, x)."""
-        features = self.features(self.image(images))
+        return self.vote(self.features(self.image(images)))
+
+    def vote(self, features: torch.Tensor) -> torch.Tensor:
+        """Class scores (n, class) of what the encoder finds in images (n, channel)."""
         with torch.autocast(features.device.type, enabled=False):
             likeness = functional.normalize(features.float(), dim=1) @ self.known.T
             likeness = torch.where(torch.arange(REMEMBERED, device=likeness.device) < self.count, likeness, -2.0)

@@ -155,11 +155,16 @@ def physical(band: InputBand, called: str) -> tuple[float, float]:
         if low < -1 or high > 1:
             raise DataError(f"{called} takes NDVI from -1 to 1, and in these series it goes from {low:.4g} to {high:.4g}. Scale the images "
                             "so before you make the dataset, or choose another encoder.")
-    wanted = "dB" if name in GROUPS["S1"] else band.unit if name == NDVI else "reflectance"
+    wanted = band.unit if name == NDVI else unit_of(name)
     if band.unit != wanted:
         raise DataError(f"{called} takes the band {band.name} as {wanted}, and in these series it is {band.unit}. Name the sensor when you make the "
                         "dataset, so that its unit is known, or choose another encoder.")
     return band.spread * band.scale, band.centre * band.scale + band.offset
+
+
+def unit_of(name: str) -> str:
+    """The unit in which these encoders take a band of their groups that a sensor measures."""
+    return "dB" if name in GROUPS["S1"] else "reflectance"
 
 
 def season_months(seen: Input, called: str) -> tuple[list[int], list[int], list[int]]:

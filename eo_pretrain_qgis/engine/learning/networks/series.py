@@ -207,6 +207,26 @@ class SeriesNetwork(AboveRegression):
         return torch.where(torch.isnan(whole), torch.nan, begun), whole
 
 
+class SeriesClassifier(ClassNetwork):
+    """An encoder of series and a linear layer on what it finds, without a regression under them, for tasks that share the encoder.
+
+    Args:
+        encoder: a key of `ENCODERS`.
+        inputs: what it sees, a series.
+        classes: number of classes.
+    """
+
+    def __init__(self, encoder: str, inputs: Inputs, classes: int) -> None:
+        super().__init__(ENCODERS[encoder](single(inputs)), inputs)
+        self.classification_head = nn.Linear(self.encoder.width, classes)  # type: ignore[arg-type]
+
+    def forward(self, given: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Class scores before softmax, (n, class), of series in stored units and their days; NaN where no date counts, but while it learns."""
+        days = given[self.seen.days_port]
+        scores = self.classification_head(self.encoder(standardised(given[self.seen.name], days, self.centre, self.spread), days))
+        return scores if self.training else torch.where((days >= 0).any(1, keepdim=True), scores, torch.nan)
+
+
 #: Encoders of series that others published weights of.
 PUBLISHED: dict[str, type[MonthlyEncoder]] = {PRESTO: Presto, GALILEO: Galileo}
 #: Encoder of series by name → how one is made for a series.

@@ -14,6 +14,7 @@ from torch import nn
 
 from ....errors import ModelError, first_line, listed
 from ....progress import SILENT, Progress
+from ....tables import shortened
 from ...rasters.same_band import band_places
 from .encoder_files import band_names, find_weights, read_card
 from .encoders import NAME, input_weight
@@ -77,11 +78,12 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
     """Tensor name → tensor of a safetensors file, or of a torch file that holds nothing but tensors.
 
     Raises:
-        ModelError: when the file is damaged or of another kind, holds Python objects (which could run code when read) or no tensors.
+        ModelError: when the file is damaged or of another kind, holds Python objects (which could run code when read), no tensors or values that
+            are no numbers.
     """
     try:
         if path.lower().endswith(".safetensors"):
-            return _of_32_bits(load_file(path))
+            return _of_32_bits(path, load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         with open(path, "rb") as stream:
@@ -96,7 +98,7 @@ def load_weights(path: str) -> dict[str, torch.Tensor]:
     tensors = _tensors(content)
     if not tensors:
         raise ModelError(f"{path} holds no tensors by name. Save the state dict of the network.")
-    return _of_32_bits(tensors)
+    return _of_32_bits(path, tensors)
 
 
 def start_from(network: nn.Module, path: str, bands: list[str], progress: Progress = SILENT) -> Matched:
@@ -297,6 +299,10 @@ def _tensors(content: Any) -> dict[str, torch.Tensor]:
                      if isinstance(name, str) and isinstance(value, torch.Tensor) and value.layout == torch.strided}
 
 
-def _of_32_bits(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _of_32_bits(path: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Weights of fewer or more bits as the networks have them; whole numbers stay what they are."""
+    lost = next((name for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.isnan().any()), None)
+    if lost is not None:  # infinite ones are masks of some networks
+        raise ModelError(f"{path} holds weights that are no numbers, first in {shortened(lost)}, so nothing can start from it. The training that "
+                         "wrote it came apart: take weights of an earlier step, or train again with a smaller rate or in fp32.")
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}

@@ -14,8 +14,10 @@ import shapely
 from ....progress import SILENT, Progress
 from ...looks.category_style import color_option, single
 from ...rasters.grid import Grid
-from ...rasters.vector import valid_areas, write_layer
-from ..polygons import STRIP_ROWS, areas_m2, outlines, to_map
+from ...rasters.lengths import areas_m2
+from ...rasters.vector import write_layer
+from ...waiting import in_background
+from ..polygons import STRIP_ROWS, outlines, simplified, to_map
 from .seams import Found
 
 #: Outline and fill of fields.
@@ -36,7 +38,8 @@ class Shaping:
     simplify_m: float = 10.0
 
 
-def write_fields(found: Found, grid: Grid, output: str, how: Shaping, progress: Progress = SILENT) -> tuple[int, float]:
+def write_fields(found: Found, grid: Grid, output: str, how: Shaping, progress: Progress = SILENT,
+                 told: dict[str, str] | None = None) -> tuple[int, float]:
     """Writes fields as a GeoPackage layer with its style.
 
     Fields: ``field`` (number from 1), ``area_ha`` on the ground, and ``confidence``, the mean probability of field in its pixels in percent.
@@ -49,6 +52,7 @@ def write_fields(found: Found, grid: Grid, output: str, how: Shaping, progress: 
         output: the .gpkg to write.
         how: see there.
         progress: told how far it is.
+        told: metadata of the layer: where it comes from.
 
     Returns:
         Number of fields, and their area [ha].
@@ -57,30 +61,17 @@ def write_fields(found: Found, grid: Grid, output: str, how: Shaping, progress: 
         DataError: the disk is full.
     """
     edge = math.sqrt(math.prod(grid.metres_per_pixel()))
-    numbers, shapes = _largest_parts(found, grid, progress.part(0, 0.6))
-    progress.at(0.7, "Simplifying borders")
-    shapes = shapely.transform(simplified(shapes, how.simplify_m / edge), to_map(grid))
+    numbers, drawn = _largest_parts(found, grid, progress.part(0, 0.6))
+    shapes = in_background(lambda: simplified(drawn, how.simplify_m / edge), progress, 0.7, "Simplifying borders")
+    shapes = shapely.transform(shapes, to_map(grid))
     areas = areas_m2(shapes, grid.crs) / 1e4
     kept = areas >= how.minimum_ha
     numbers, shapes, areas = numbers[kept], shapes[kept], areas[kept]
     features = geopandas.GeoDataFrame({"field": np.arange(1, len(shapes) + 1), "area_ha": np.round(areas, 4),
                                        "confidence": np.round(100 * found.confidence[numbers], 1)}, geometry=shapes, crs=grid.crs)
     progress.at(0.9, "Writing fields")
-    write_layer(output, Path(output).stem, features, single("fill", STYLE), progress)
+    write_layer(output, Path(output).stem, features, single("fill", STYLE), progress, told)
     return len(features), float(areas.sum())
-
-
-def simplified(shapes: np.ndarray, tolerance: float) -> np.ndarray:
-    """Polygons (n,) along the edges of pixels, with borders simplified once for both sides.
-
-    Args:
-        shapes: in pixels; those that touch share whole edges of pixels.
-        tolerance: edge of a square whose area a corner must have to be kept [px]; 0 only takes out corners that are none.
-    """
-    if not len(shapes):
-        return shapes
-    # A corner of one field on a straight border of another is a corner of both only when every pixel's corner is one.
-    return shapely.coverage_simplify(valid_areas(shapely.segmentize(shapes, 1)), tolerance)
 
 
 def _largest_parts(found: Found, grid: Grid, progress: Progress) -> tuple[np.ndarray, np.ndarray]:

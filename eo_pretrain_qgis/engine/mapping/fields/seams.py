@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -18,19 +17,19 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ....outputs import scratch_file
 from ....progress import Progress
 from ...rasters.grid import Window, blocks
 from ..inference import Part
+from ..journal import Pixels
 from ..products.drawing import percent
 from ..request import Canvas
+from ..scratch import scratch_array
 from .decoding import AROUND, DISTANCE, Decoding, grown, middle, positions, seeds
 
 #: Edge of a block, and what is seen around it [px]: farther than `decoding.REACH`.
 BLOCK, MARGIN = 1536, 160
 #: Rows numbered at once.
 STRIP = 512
-_ZEROS = bytes(2**20)
 
 
 @dataclass
@@ -39,17 +38,21 @@ class FieldLayers:
 
     Attributes:
         layers: middle and probability of fields in percent, uint8 (2, y, x), 0 where nothing was measured; see `FieldLayers.beside`.
+        output: that they lie beside.
+        tags: of the run.
     """
 
     name: ClassVar[str] = "fields"
     layers: np.ndarray
+    output: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
     def beside(cls, output: str, size: tuple[int, int]) -> Iterator[FieldLayers]:
         """Empty layers of so many rows and columns, in a file in the folder of `output` that is removed at the end."""
         with scratch_array(output, "uint8", (2, *size)) as layers:
-            yield cls(layers)
+            yield cls(layers, output)
 
     @contextmanager
     def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], None]]:
@@ -59,14 +62,17 @@ class FieldLayers:
             ModelError: the model does not know fields.
         """
         interior, boundary = positions(canvas.model)
+        self.tags |= canvas.tags
 
-        def take(part: Part) -> None:
-            place = canvas.place(part.window)
+        def values(part: Part) -> np.ndarray:
             inner = middle(part.scores[interior], part.beside.get(DISTANCE))
             own = np.stack([percent(inner), percent(part.scores[interior] + part.scores[boundary])])
-            self.layers[:, place.row:place.row + place.height, place.col:place.col + place.width] = own * part.valid
+            return own * part.valid
 
-        yield take
+        def put(own: np.ndarray, place: Window) -> None:
+            self.layers[:, place.row:place.row + place.height, place.col:place.col + place.width] = own
+
+        yield Pixels(self.output, len(self.layers), str(self.layers.dtype), canvas, values, put)
 
 
 @dataclass(frozen=True)
@@ -82,18 +88,6 @@ class Found:
     numbers: np.ndarray
     pixels: np.ndarray
     confidence: np.ndarray
-
-
-@contextmanager
-def scratch_array(output: str, dtype: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """An array of zeros in a file in the folder of `output`, removed at the end; a full disk is noticed before anything is computed."""
-    with scratch_file(output) as path:
-        _fill(path, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        array = np.memmap(path, dtype, "r+", shape=shape)
-        try:
-            yield array
-        finally:
-            array._mmap.close()  # type: ignore[attr-defined]  # else Windows would not remove the file
 
 
 def decode(layers: np.ndarray, numbers: np.ndarray, how: Decoding, progress: Progress, block: int = BLOCK, margin: int = MARGIN) -> Found:
@@ -167,10 +161,3 @@ def _around(part: Window, size: tuple[int, ...], margin: int) -> tuple[tuple[sli
 
 def _slices(part: Window) -> tuple[slice, slice]:
     return slice(part.row, part.row + part.height), slice(part.col, part.col + part.width)
-
-
-def _fill(path: Path, size: int) -> None:
-    """Writes a file of zeros: a sparse one would break off the program when the disk is full."""
-    with path.open("wb") as stream:
-        while size > 0:
-            size -= stream.write(_ZEROS[:size])

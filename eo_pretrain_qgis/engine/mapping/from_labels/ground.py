@@ -13,7 +13,9 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...cards import IGNORE, Input, InputBand, SensorInfo
 from ...classic.samples import LEARNED, LEAST, MEASURED, Rows
+from ...classic.value_range import ValueRange
 from ...classic.whitening import MARGIN, SIDE, Whitening
+from ...datasets.clear_scenes import read_clear
 from ...datasets.cutting import Labels
 from ...datasets.labels import VectorLabels
 from ...even_sample import even_sample
@@ -40,6 +42,7 @@ class Pixels:
         labels: positions of their classes (n,).
         counts: how many there are of each class (class,), of which the above may be a sample.
         unmeasured: how many more have a label and no measurement.
+        clouded: how many more have a label and lie under cloud or shadow.
         contradicted: how many have labels of more than one class.
     """
 
@@ -49,6 +52,7 @@ class Pixels:
     counts: np.ndarray
     unmeasured: int = 0
     contradicted: int = 0
+    clouded: int = 0
 
     def edge(self) -> int:
         """Edge of a place [px]."""
@@ -60,8 +64,8 @@ class Pixels:
         return down * (CELLS + 1) + right
 
 
-def measure(scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> tuple[Input, Whitening]:
-    """What a model sees of an image: its bands with statistics and whitening of at most 200,000 pixels spread evenly over it.
+def measure(scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> tuple[Input, Whitening, ValueRange | None]:
+    """What a model sees of an image: its bands with statistics, whitening and range of at most 200,000 pixels spread evenly over it.
 
     Raises:
         DataError: nothing was measured.
@@ -78,7 +82,8 @@ def measure(scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> tu
     pixels = np.concatenate(found).astype(np.float32)
     if not len(pixels):
         raise DataError(f"{scene.path} holds no valid pixel; all are nodata. Check the nodata value of the layer, or choose another image.")
-    whitening = Whitening.of(pixels, [band.unit for band in sensor.bands])
+    units = [band.unit for band in sensor.bands]
+    whitening = Whitening.of(pixels, units)
     p001, p25, p75, p999 = np.percentile(pixels, (0.1, 25, 75, 99.9), axis=0)
     mean, deviation = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
     spread = np.where(p75 > p25, (p75 - p25) / 1.349, deviation)
@@ -87,13 +92,13 @@ def measure(scene: Scene, sensor: SensorInfo, progress: Progress = SILENT) -> tu
              "centre": np.nextafter(whitening.mean, np.float32(np.inf)), "spread": spread}
     each: list[dict[str, Any]] = [{name: float(values[place]) for name, values in facts.items()} for place in range(len(sensor.bands))]
     bands = tuple(InputBand(**asdict(band), **own) for band, own in zip(sensor.bands, each, strict=True))
-    return Input(sensor.name, sensor.name, sensor.preset, bands), whitening
+    return Input(sensor.name, sensor.name, sensor.preset, bands), whitening, ValueRange.of(pixels, units)
 
 
 def labelled_pixels(scene: Scene, labels: Labels, seed: int, progress: Progress = SILENT) -> Pixels:
     """The labelled pixels of an image, or of very many a sample of each piece."""
     rng, grid, counts = np.random.default_rng(seed), scene.grid, np.zeros(len(labels.legend.classes), np.int64)
-    unmeasured = contradicted = 0
+    unmeasured = contradicted = clouded = 0
     pieces = blocks(grid.window, PIECE)
     most = max(LEAST, min(LEARNED, _HELD // len(pieces)))
     found = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))]
@@ -106,16 +111,18 @@ def labelled_pixels(scene: Scene, labels: Labels, seed: int, progress: Progress 
         if isinstance(labels, VectorLabels):
             contradicted += int(labels.contradicted(grid, piece).sum())
         top, left = down.min(), right.min()
-        _, valid = scene.read(Window(piece.col + int(left), piece.row + int(top), int(np.ptp(right)) + 1, int(np.ptp(down)) + 1))
+        around = Window(piece.col + int(left), piece.row + int(top), int(np.ptp(right)) + 1, int(np.ptp(down)) + 1)
+        _, valid, hidden = read_clear(scene, around)
         measured = valid[down - top, right - left]
-        unmeasured += int((~measured).sum())
+        under = 0 if hidden is None else int(hidden[down - top, right - left].sum())
+        clouded, unmeasured = clouded + under, unmeasured + int((~measured).sum()) - under
         down, right = down[measured], right[measured]
         values = drawn[down, right]
         counts += np.bincount(values, minlength=len(counts))
         kept = draw(np.zeros(len(values), int), values, most, rng)
         found.append((np.asarray(piece.row + down[kept], np.int32), np.asarray(piece.col + right[kept], np.int32), values[kept]))
     rows, cols, values = map(np.concatenate, zip(*found))
-    return Pixels(rows, cols, values, counts, unmeasured, contradicted)
+    return Pixels(rows, cols, values, counts, unmeasured, contradicted, clouded)
 
 
 def learnable_rows(scene: Scene, whitening: Whitening, pixels: Pixels, seed: int, progress: Progress = SILENT) -> Rows:

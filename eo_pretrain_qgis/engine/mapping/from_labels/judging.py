@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -11,11 +12,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ....progress import SILENT, Progress
 from ...classic.classifiers import CLASSIFIERS, fit
 from ...classic.samples import Rows
-from ...measures.accuracy import confusion, scores
+from ...measures.accuracy import scores
+from ...measures.bootstrap import MAJORITY, Resamples
 
 #: Parts in which places are held out in turn, at most.
 FOLDS = 5
-MAJORITY = "majority"
+#: Figures of the page that have intervals.
+FIGURES = ("mean_iou", "overall_accuracy", "mean_f1")
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,31 @@ class Judgement:
     """What was found where places were held out.
 
     Attributes:
-        matrices: approach, or `MAJORITY` → confusion matrix (class, class) of all held-out rows; none where nothing could be held out.
+        counts: approach, or `MAJORITY` → confusion matrices of the held-out rows of each place (place, class, class); none where nothing could be
+            held out.
         folds: in how many parts.
+        learned: rows that were learned from at a time, at most.
         reason: why nothing was judged, in a sentence.
     """
 
-    matrices: dict[str, np.ndarray] = field(default_factory=dict)
+    counts: dict[str, np.ndarray] = field(default_factory=dict)
     folds: int = 0
+    learned: int = 0
     reason: str = ""
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        """The confusion matrix (class, class) of all held-out rows of each approach and of `MAJORITY`."""
+        return {who: rows.sum(0) for who, rows in self.counts.items()}
+
+    def intervals(self, approach: str) -> dict[str, list[float] | None]:
+        """Ends of the 95 % interval of each of `FIGURES` by a bootstrap of whole places, see `measures.bootstrap`; None where these are too few."""
+        again = Resamples.of(scores, self.counts[approach], who=approach)
+        return {figure: again.interval(itemgetter(figure)) for figure in FIGURES}
 
     def figures(self, approach: str) -> dict:
         """See `accuracy.scores`; empty where nothing was judged."""
-        return scores(self.matrices[approach]) if self.matrices else {}
+        return scores(self.matrices[approach]) if self.counts else {}
 
     def best(self) -> str:
         """The approach with the better mean IoU, the first where they are as good or nothing is known."""
@@ -57,7 +73,8 @@ def judge(rows: Rows, names: Sequence[str], seed: int, progress: Progress = SILE
                                 "Label such classes in other parts of the image, too.")
     folds = min(FOLDS, *counts.values())
     parts = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows.features, rows.labels, rows.tiles))
-    matrices = {who: np.zeros((len(names), len(names)), np.int64) for who in (*CLASSIFIERS, MAJORITY)}
+    places, place_of = np.unique(rows.tiles, return_inverse=True)
+    held_out = {who: np.zeros((len(places), len(names), len(names)), np.int64) for who in (*CLASSIFIERS, MAJORITY)}
     for number, (known, held) in enumerate(parts):
         learned = Rows(rows.features[known], rows.labels[known], rows.tiles[known])
         answers = {MAJORITY: np.full(len(held), np.bincount(learned.labels).argmax())}
@@ -65,5 +82,5 @@ def judge(rows: Rows, names: Sequence[str], seed: int, progress: Progress = SILE
             done = (number + place / len(CLASSIFIERS)) / folds
             answers[approach] = fit(CLASSIFIERS[approach], learned, len(names), seed, progress.part(done, 1)).scores(rows.features[held]).argmax(1)
         for who, answer in answers.items():
-            matrices[who] += confusion(rows.labels[held], answer, len(names))
-    return Judgement(matrices, folds)
+            np.add.at(held_out[who], (place_of[held], rows.labels[held], answer), 1)
+    return Judgement(held_out, folds, max(len(known) for known, _ in parts))

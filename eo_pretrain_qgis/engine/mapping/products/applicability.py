@@ -14,7 +14,7 @@ from ...looks.class_style import applicability_qml
 from ...models.kinds import APPLICABILITY
 from ..inference import Part
 from ..request import Canvas
-from .drawing import Drawing
+from .drawing import NO_VALUE, Drawing
 
 #: The largest value of both bands: so many hundredths of the limit, or training samples, and more.
 MOST = 250
@@ -50,14 +50,21 @@ class Applicability:
         def values(part: Part) -> np.ndarray:
             dissimilarity, nearby = part.ground
             unlike = np.ceil(dissimilarity * np.float32(100 / known.limit) - np.float32(100 * _ROUNDING))
-            counts[:] += np.count_nonzero((unlike > 100) & part.valid), np.count_nonzero(part.valid)
             return np.stack([np.clip(unlike, 0, MOST).astype(np.uint8), np.minimum(nearby + 0.5, MOST).astype(np.uint8)])
+
+        def count(stored: np.ndarray) -> None:
+            valid = stored[0] != NO_VALUE
+            counts[:] += np.count_nonzero((stored[0] > 100) & valid), np.count_nonzero(valid)
 
         tags = {"EO_PRETRAIN_APPLICABILITY": f"limit {known.limit:.4g} mean distances of two of {known.samples} training samples; of these "
                                              f"{known.nearby:g} are within it of a training sample, in the middle"}
         bands = ["unlike the training ground [% of the limit]", "training samples nearby"]
-        with Drawing(self.path, bands, applicability_qml, tags=tags).drawn(canvas, progress, values) as draw:
+        with Drawing(self.path, bands, applicability_qml, tags=tags).drawn(canvas, progress, values, count) as draw:
             yield draw
         self.outside = float(counts[0] / max(counts[1], 1))
-        text = f"{self.outside:.0%} of the map is unlike all ground that the model learned from. How right it is there nobody has measured."
-        progress.message(text, "warning" if self.outside > WARNED else "info")
+        progress.message(unlike_words(self.outside), "warning" if self.outside > WARNED else "info")
+
+
+def unlike_words(outside: float) -> str:
+    """What is said of the share of a map that lies outside, as sentences."""
+    return f"{outside:.0%} of the map is unlike all ground that the model learned from. How right it is there nobody has measured."

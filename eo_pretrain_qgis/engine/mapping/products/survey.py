@@ -31,6 +31,7 @@ class Survey:
     """
 
     name: ClassVar[str] = "survey"
+    clouds_become: ClassVar[str] = "places under clouds may be suggested"
     ensemble: Ensemble
     places: Places
     path: str | None = None
@@ -44,7 +45,7 @@ class Survey:
             return
         raster = Drawing(self.path, [f"{self.measure} [%]"], confidence_qml)
         with raster.drawn(canvas, progress, lambda part: percent(self._add(part)[self.measure])) as draw:
-            yield draw
+            yield lambda part: draw(part)  # the sums in places are of this run alone, so that none can go on with it
 
     def _add(self, part: Part) -> dict[str, np.ndarray]:
         """Adds a part to the places; gives the measures of its pixels."""

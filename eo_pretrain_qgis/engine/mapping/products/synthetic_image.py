@@ -13,7 +13,8 @@ import numpy as np
 from ....markup import escaped
 from ....progress import Progress
 from ...cards import ModelBand
-from ...looks.class_style import raster_qml, stretch
+from ...looks.class_style import named
+from ...looks.image_style import ShownBand, image_qml
 from ...looks.tile_pictures import NO_PICTURE, TRUE_COLOUR
 from ...models.metadata import synthetic_name
 from ...models.package import Package
@@ -24,8 +25,6 @@ from .drawing import Drawing
 WORD = "synthetic"
 #: Standard deviations about the mean of the training pixels that the style shows.
 SHOWN_SPREAD = 2
-#: Custom property of a layer's style under which the name stands that QGIS is to show.
-LAYER_NAME = "eo_pretrain/name"
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class SyntheticImage:
     """The image of another sensor: float32 COG, a band per band of that sensor in its stored units, NaN = nodata, with a `.qml` beside it."""
 
     name: ClassVar[str] = "synthetic_image"
+    clouds_become: ClassVar[str] = "clouds are translated as if they were ground"
     path: str
 
     def open(self, canvas: Canvas, progress: Progress) -> AbstractContextManager[Callable[[Part], None]]:
@@ -56,23 +56,13 @@ def synthetic_qml(package: Package, image: str) -> str:
         chosen = [names.index(name) for name in TRUE_COLOUR]
     else:
         chosen = [next((number for number, name in enumerate(names) if name not in NO_PICTURE), 0)]
-    if len(chosen) == 3:
-        attributes = 'type="multibandcolor" opacity="1" alphaBand="-1" nodataColor="" ' + " ".join(
-            f'{colour}Band="{number + 1}"' for colour, number in zip(("red", "green", "blue"), chosen))
-        content = "".join(_stretch(f"{colour}ContrastEnhancement", package.targets[number])
-                          for colour, number in zip(("red", "green", "blue"), chosen))
-    else:
-        attributes = f'type="singlebandgray" opacity="1" alphaBand="-1" nodataColor="" gradient="BlackToWhite" grayBand="{chosen[0] + 1}"'
-        content = _stretch("contrastEnhancement", package.targets[chosen[0]])
-    more = (f'  <customproperties>\n    <Option type="Map">\n      <Option type="QString" name="{LAYER_NAME}" '
-            f'value="{escaped(layer_name(package, image))}"/>\n    </Option>\n  </customproperties>\n'
-            f'  <userNotes value="{escaped(_marks(package, image)["TIFFTAG_IMAGEDESCRIPTION"])}"/>\n')
-    return raster_qml(attributes, content, "Symbology|CustomProperties|Notes", more)
+    shown = [_shown(number + 1, package.targets[number]) for number in chosen]
+    notes = f'  <userNotes value="{escaped(_marks(package, image)["TIFFTAG_IMAGEDESCRIPTION"])}"/>\n'
+    return named(image_qml(shown, "Symbology|Notes", notes), layer_name(package, image))
 
 
-def _stretch(element: str, band: ModelBand) -> str:
-    low, high = max(band.p001, band.mean - SHOWN_SPREAD * band.std), min(band.p999, band.mean + SHOWN_SPREAD * band.std)
-    return stretch(element, low, high)
+def _shown(number: int, band: ModelBand) -> ShownBand:
+    return ShownBand(number, max(band.p001, band.mean - SHOWN_SPREAD * band.std), min(band.p999, band.mean + SHOWN_SPREAD * band.std))
 
 
 def _marks(package: Package, image: str) -> dict[str, str]:

@@ -10,7 +10,9 @@ from ....errors import ModelError
 from ....progress import Progress
 from ...models.package import Package
 from ..inference import Part, Product
+from ..journal import Pixels
 from ..request import Canvas
+from .drawing import TARGET
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,13 @@ class OfTarget:
     @contextmanager
     def open(self, canvas: Canvas, progress: Progress) -> Iterator[Callable[[Part], object]]:
         """See `Product`."""
-        tags = {**canvas.tags, "EO_PRETRAIN_TARGET": self.target}
+        tags = {**canvas.tags, TARGET: self.target}
         with self.product.open(replace(canvas, model=canvas.model.of_target(self.target), tags=tags), progress) as take:
-            yield lambda part: take(part.of(self.target))
+            if isinstance(take, Pixels):
+                values = take.values
+                yield replace(take, values=lambda part: values(part.of(self.target)))
+            else:
+                yield lambda part: take(part.of(self.target))
 
 
 def chosen_target(model: Package, name: str) -> str:

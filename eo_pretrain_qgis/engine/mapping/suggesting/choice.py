@@ -21,6 +21,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import DROPPED, SPLITS, ClassInfo, Dataset
 from ...datasets.footprints import footprint, read_footprints
+from ...datasets.subsets import held_ground
 from ...looks.class_style import coloured
 from ...rasters.grid import PIXEL_TOLERANCE, Grid, Window, tile_windows
 from ...rasters.vector import VectorLayer, on_grid, repaired, write_layer
@@ -149,7 +150,7 @@ def blocked(candidates: Candidates, dataset: Dataset | None) -> np.ndarray:
     if dataset is None:
         return result
     tiles = read_footprints(dataset.folder).to_crs(candidates.grid.crs)
-    names = tiles["split"].to_numpy(str)
+    names = held_ground(tiles)
     step = max(candidates.grid.resolution)
     reach = (dataset.description["split"].get("buffer_px") or dataset.tile_size) * step
     kept = np.isin(names, [SPLITS[0], DROPPED])

@@ -17,7 +17,7 @@ import numpy as np
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...classic.whitening import Whitening
-from ...datasets.clear_scenes import clear_scenes
+from ...datasets.cloud_masks import clear_scene
 from ...datasets.dataset import Dataset
 from ...datasets.legend import default_color
 from ...even_sample import even_sample
@@ -78,7 +78,7 @@ def spread(output: str, wanted: Wanted, request: MapRequest, topics: dict | None
     Raises:
         DataError: the image holds no valid pixel, or no place is left to suggest.
     """
-    scene = clear_scenes([Scene.open(list(request.sources), request.nodata)], request.cloud_masks, request.clouds, progress)[0]
+    scene = clear_scene(Scene.open(list(request.sources), request.nodata), request.cloud_masks, request.clouds, progress)
     grid, name, area = scene.grid, scene.name, request.area(scene.grid)
     side = wanted.tile_size or usual_side(area, wanted.count)
     candidates = polygon_candidates(wanted.areas, grid, area, progress) if wanted.areas else tile_candidates(grid, side, area)

@@ -11,10 +11,11 @@ from ....errors import DataError, JobError
 from ....progress import SILENT, Progress
 from ...datasets.dataset import Dataset
 from ...models import package
+from ..dated_images import SeriesRequest, first_image
 from ..inference import map_scene
 from ..products.survey import Survey
 from ..request import MapRequest
-from ..series import SeriesRequest, first_image, map_series
+from ..series import map_series
 from .choice import Candidates, blocked, choose, descriptors, polygon_candidates, square_candidates, tile_candidates, write_suggestions
 from .uncertainty import MEASURES, MIXTURE, Ensemble, Places
 

@@ -15,8 +15,8 @@ import numpy as np
 from ....errors import JobError
 from ....progress import SILENT, Progress
 from ...models.kinds import block_sizes
+from ...models.network import LoadedNetwork
 from ...models.package import Package
-from ...models.session import Session
 from ...rasters.grid import Window
 
 #: Of a pixel; a place has their mean over its pixels.
@@ -84,7 +84,7 @@ class Ensemble(Package):
                     raise JobError(f"The models {first.path} and {other.path} have different {what} ({', '.join(ours)}; {', '.join(theirs)}), so "
                                    "they cannot be asked together. Choose models trained on the same dataset.")
         if len(packages) == 1:
-            return cls(first.path, {**first.description, "beside": (), "further": ()}, (first,))
+            return cls(first.path, {**first.description, "beside": (), "further": (), "members": ()}, (first,))
         stride, halo = math.lcm(*(package.stride for package in packages)), max(package.halo for package in packages)
         whole = first.kind.whole
         tiles = sorted({side for package in packages if (side := package.record.tile_size if whole else package.fixed_tile)})
@@ -93,7 +93,8 @@ class Ensemble(Package):
                            "Choose models exported with one fixed tile, or without.")
         blocks = ({"fixed_tile": tiles[0], "dense_step": None, "block": None, "small_block": None} if tiles else
                   {"fixed_tile": None, **block_sizes(halo, stride)})
-        return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), "further": (), **blocks}, tuple(packages))
+        return cls(first.path, {**first.description, "stride": stride, "halo": halo, "beside": (), "further": (), "members": (), **blocks},
+                   tuple(packages))
 
     @property
     def id(self) -> str:
@@ -105,28 +106,36 @@ class Ensemble(Package):
         """Checksums of all files."""
         return ", ".join(package.sha256 for package in self.packages)
 
-    def session(self, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Session:
-        """Loads all networks."""
-        return _Sessions([(package.session(device, threads, progress), list(package.inputs)) for package in self.packages])
+    def session(self, device: str = "auto", threads: int = 0, fast: bool = False, progress: Progress = SILENT, decide: bool = False) -> LoadedNetwork:
+        """Loads all networks, of which none is to decide by itself."""
+        return _Sessions([(package.session(device, threads, fast, progress), list(package.inputs)) for package in self.packages])
 
 
-class _Sessions(Session):
+class _Sessions(LoadedNetwork):
     """Networks run one after the other on the same images, each by the names it knows them by; their classes follow one another, without what
     they give besides.
     """
 
-    def __init__(self, sessions: list[tuple[Session, list[str]]]) -> None:
-        self.sessions, self.path = sessions, sessions[0][0].path
+    def __init__(self, sessions: list[tuple[LoadedNetwork, list[str]]]) -> None:
+        super().__init__(sessions[0][0].path)
+        self.sessions = sessions
 
     @property
     def device(self) -> str:
         return self.sessions[0][0].device
 
+    @property
+    def runtime(self) -> str:
+        return ", ".join(dict.fromkeys(session.runtime for session, _ in self.sessions))
+
     def run(self, images: dict[str, np.ndarray]) -> np.ndarray:
+        return self._computed(images)[0]
+
+    def _computed(self, images: dict[str, np.ndarray]) -> list[np.ndarray]:
         results = [session.run(dict(zip(names, images.values())))[:, :session.channels] for session, names in self.sessions]
         if len({result.ndim for result in results}) > 1:  # some say of a square alone what they could say of those of a larger image
             results = [result.reshape(len(result), -1) for result in results]
-        return results[0] if len(results) == 1 else np.concatenate(results, 1)
+        return [np.concatenate(results, 1)]
 
     def stop(self) -> None:
         for session, _ in self.sessions:

@@ -6,10 +6,11 @@ Each maker has a file that reads its metadata into a `Delivery`; `virtual` puts 
 from __future__ import annotations
 
 import math
+import os
 
 from ....errors import DataError
-from ....scene_names import cube_parts, may_be_scene, split_day, split_grid
-from . import band_files, cubes, landsat, sentinel1, sentinel2
+from ....scene_names import ITEMS, METADATA, cube_parts, may_be_scene, split_day, split_grid, split_item
+from . import band_files, cubes, items, landsat, sentinel1, sentinel2
 from .packages import Delivery, Virtual, open_package
 from .virtual import build
 
@@ -28,8 +29,12 @@ def delivery_of(path: str) -> Delivery | None:
         return cubes.read(*split_day(plain))
     if not may_be_scene(plain):
         if plain != path:
-            raise DataError(f"{path} asks for a grid, and {plain} is no folder, archive or metadata file of a scene. Leave out what follows “|”.")
+            raise DataError(f"{path} asks for a grid, and {plain} is no folder, archive, item file or metadata file of a scene. Leave out what "
+                            "follows “|”.")
         return None
+    file, item = split_item(plain)
+    if file.lower().endswith(ITEMS) and not METADATA.fullmatch(os.path.basename(file)):
+        return items.read(file, item)
     package = open_package(plain)
     return next((found for reader in READERS if package and (found := reader(package))), None)
 
@@ -58,7 +63,7 @@ def mask_of(source: dict, kind: str) -> tuple[dict, str]:
 
     Args:
         source: raster value of a job.
-        kind: key of `cloud_flags.KINDS`, of masks that are rasters.
+        kind: key of `clouds.KINDS`, of masks that are rasters.
 
     Raises:
         DataError: a scene that was delivered without a classification.

@@ -62,7 +62,7 @@ class Delivery:
         date: of acquisition, ``2022-10-05``; empty where nothing says it.
         tags: metadata that the opened scene carries.
         mask: path of the scene classification; empty where there is none.
-        mask_kind: key of `cloud_flags.KINDS`; empty where only the user knows.
+        mask_kind: key of `clouds.KINDS`; empty where only the user knows.
         left_out: files that are no band of the image, for people.
         missing: bands that the maker delivers and that are not there.
         prepare: makes the raster of a scene whose bands are computed from the files, from the path that the user gave and the edge of a pixel;

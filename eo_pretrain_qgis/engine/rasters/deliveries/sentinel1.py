@@ -26,7 +26,6 @@ from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
-from scipy.interpolate import RegularGridInterpolator
 
 from ....errors import DataError, listed
 from ....markup import escaped
@@ -169,6 +168,8 @@ class _TiePoints:
 
     def angles(self, width: int, height: int) -> np.ndarray:
         """The incidence angle at the nodes of an image [degree]."""
+        from scipy.interpolate import RegularGridInterpolator  # only where it is used: every job that opens an image reads this file
+
         columns, rows = _nodes(width), _nodes(height)
         regular = RegularGridInterpolator((self.lines, self.pixels), self.angle, bounds_error=False, fill_value=None)
         return regular(np.stack(np.meshgrid(rows, columns, indexing="ij"), -1)).astype(np.float32)

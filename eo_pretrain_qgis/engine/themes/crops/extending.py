@@ -14,6 +14,7 @@ import shapely
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
+from ...datasets.block_sums import write_sums
 from ...datasets.dataset import DROPPED, SPLITS, Dataset
 from ...datasets.footprints import read_footprints
 from ...datasets.legend import Legend
@@ -21,6 +22,7 @@ from ...datasets.merging import ADDED, free_number, linked, moved
 from ...datasets.season import Season
 from ...datasets.splitting.by_place import Split, SplitPlan
 from ...datasets.splitting.division import finish
+from ...datasets.subsets import held_ground
 from ...rasters.clouds import NOT_MEASURED
 from ...tasks import require
 from .fields import Fields, ground_of
@@ -95,7 +97,7 @@ def extend_series(folder: Path, dataset: Dataset, fields: list[Fields], legend: 
     place.mkdir()
     own_length, own_year = _length(dataset), int(dataset.facts["first_year"])
     added_plan = replace(plan, division=Division("parcel"), dates=own_length, first_year=own_year)
-    build_series(place, fields, legend, facts, added_plan, SplitPlan(0, 0), name, progress.part(0, 0.6))
+    build_series(place, fields, legend, facts, added_plan, SplitPlan(0, 0, joins=True), name, progress.part(0, 0.6))
     added = Dataset.open(place)
     tiles, names, dropped = _tiles(dataset, added, fields, plan.division.gap_m)
     length, year = _length(added), int(added.facts["first_year"])
@@ -131,7 +133,7 @@ def _tiles(dataset: Dataset, added: Dataset, fields: list[Fields], gap: float) -
     """All samples in one CRS, their splits, and how many new ones were dropped."""
     old, new = read_footprints(dataset.folder), read_footprints(added.folder)
     ground, names = ground_of(fields), dataset.splits
-    kept = np.isin(names, SPLITS[1:])
+    kept = np.isin(held_ground(old), SPLITS[1:])
     near = np.zeros(len(new), bool)
     if kept.any():
         tree = shapely.STRtree(ground.place(old.geometry[kept]))
@@ -155,7 +157,7 @@ def _rewrite(dataset: Dataset, folder: Path, length: int, later: int, progress: 
             *((name, np.nan if nodata is None else nodata, 0) for name in shard["images"].values()), (shard["labels"], None, 0),
             *((name, NO_DATE if kind == "days" else NOT_MEASURED, shift if kind == "days" else 0) for kind, name in shard.get("extra", {}).items())]
         for name, fill, moved_days in files:
-            source = np.load(dataset.folder / name, mmap_mode="r", allow_pickle=False)
+            source = dataset.shards.whole(name)
             shape = source.shape if fill is None else (len(source), length, *source.shape[2:])
             target = np.lib.format.open_memmap(folder / name, mode="w+", dtype=source.dtype, shape=shape)
             for first in range(0, len(source), AT_ONCE):
@@ -165,6 +167,7 @@ def _rewrite(dataset: Dataset, folder: Path, length: int, later: int, progress: 
                     part = np.where(part == NO_DATE, NO_DATE, part + moved_days).astype(part.dtype)
                 target[first:first + AT_ONCE] = part if fill is None else padded(part, length, fill)
             target.flush()
+            write_sums(folder / name)
 
 
 def _facts(dataset: Dataset, added: Dataset) -> dict:

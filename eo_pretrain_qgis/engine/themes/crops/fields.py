@@ -14,6 +14,7 @@ from ...datasets.dataset import Dataset
 from ...datasets.labels import Missed
 from ...datasets.legend import Legend
 from ...rasters.grid import Window, blocks
+from ...rasters.raster import Scene
 from .parcels import NOTHING, CropRules, Parcels, group_crops, known_crops, open_parcels, too_small
 from .places import Place
 
@@ -95,7 +96,8 @@ def open_fields(places: list[Place], source: Source, rules: CropRules, progress:
     mine, pixels = np.concatenate(taken), np.concatenate([each.pixels for each in fields])
     crops = np.concatenate([each.parcels.crops for each in fields])
     facts = {**fields[0].parcels.facts, "parcels": int(mine.sum())}
-    facts["parcels_without_pixel"] = too_small(pixels[mine], places[0].grid, facts, progress)
+    hidden = np.concatenate([each.parcels.hidden(each.pixels) for each in fields])
+    facts["parcels_without_pixel"] = too_small(pixels[mine], hidden[mine], places[0].grid, facts, progress)
     facts["overlapping_parcels"] = len(np.unique(np.concatenate([each.parcels.overlapping for each in fields])))
     if like:
         legend, positions, facts["grouped_as_other"] = known_crops(crops, pixels, rules, like, source.crop_field, progress)
@@ -107,10 +109,15 @@ def open_fields(places: list[Place], source: Source, rules: CropRules, progress:
 
 def block_windows(place: Place) -> list[Window]:
     """Pieces of the grid in which everything is read once and little enough is held at a time."""
-    grid, first = place.grid, place.series[0].scenes[0].rasters[0]
+    per_pixel = sum(len(each.days) * len(each.sensor.bands) * np.dtype(each.sensor.dtype).itemsize for each in place.series)
+    return windows_of(place.series[0].scenes[0], per_pixel)
+
+
+def windows_of(scene: Scene, per_pixel: int) -> list[Window]:
+    """Pieces of the grid of a scene in which every block of its first file is decoded once, for so much to be held of a pixel [byte]."""
+    grid, first = scene.grid, scene.rasters[0]
     rows, columns = first.dataset.block_shapes[0]
     first.close()
-    per_pixel = sum(len(each.days) * len(each.sensor.bands) * np.dtype(each.sensor.dtype).itemsize for each in place.series)
     if columns < grid.width:
         size = next((size for size in BLOCK_SIZES if size**2 * per_pixel <= BLOCK_BYTES), BLOCK_SIZES[-1])
         return blocks(grid.window, size)

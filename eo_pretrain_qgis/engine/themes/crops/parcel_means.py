@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ...datasets.dataset import SensorInfo
 from ...rasters.clouds import CLEAR, FLAG_NAMES, NOT_MEASURED
-from .series import Series
 
 #: A parcel is clear on a date when at least this share of its measured pixels is.
 CLEAR_SHARE = 0.5
@@ -24,9 +25,8 @@ class _Sums:
     flags: np.ndarray
 
     @classmethod
-    def empty(cls, parcels: int, series: Series) -> _Sums:
-        shape = (parcels, len(series.days))
-        bands = len(series.sensor.bands)
+    def empty(cls, parcels: int, dates: int, bands: int) -> _Sums:
+        shape = (parcels, dates)
         return cls(np.zeros((*shape, bands)), np.zeros((*shape, bands)), np.zeros((*shape, len(FLAG_NAMES)), np.int64))
 
     def part(self, number: int) -> _Sums:
@@ -40,14 +40,16 @@ class ParcelMeans:
     """Means of the pixels of parcels.
 
     Args:
-        series: of all sensors.
+        sensors: how the values of each are stored.
+        dates: of each sensor, how many.
         last: number of the last block that holds a pixel of each parcel (parcel,).
     """
 
-    def __init__(self, series: list[Series], last: np.ndarray) -> None:
-        self._series, self._last = series, last
+    def __init__(self, sensors: Sequence[SensorInfo], dates: Sequence[int], last: np.ndarray) -> None:
+        self._sensors, self._last = sensors, last
+        self._shapes = [(number, len(each.bands)) for each, number in zip(sensors, dates, strict=True)]
         self._waiting: dict[int, list[_Sums]] = {}
-        self._linear = [np.array([band.unit == "dB" for band in each.sensor.bands]) for each in series]
+        self._linear = [np.array([band.unit == "dB" for band in each.bands]) for each in sensors]
         self._parcels = np.zeros(0, np.int64)
         self._own = np.zeros(0, np.int64)
         self._sums: list[_Sums] = []
@@ -55,7 +57,7 @@ class ParcelMeans:
     def begin(self, owners: np.ndarray) -> None:
         """Starts a block, of whose pixels `owners` are the parcels (pixel,)."""
         self._parcels, self._own = np.unique(owners, return_inverse=True)
-        self._sums = [_Sums.empty(len(self._parcels), each) for each in self._series]
+        self._sums = [_Sums.empty(len(self._parcels), *shape) for shape in self._shapes]
 
     def add(self, sensor: int, number: int, values: np.ndarray, flags: np.ndarray) -> None:
         """Adds one date of the block.
@@ -90,20 +92,20 @@ class ParcelMeans:
             if parcel in self._waiting:
                 sums = [one.plus(other) for one, other in zip(self._waiting.pop(parcel), sums, strict=True)]
             if self._last[parcel] > block:
-                self._waiting[parcel] = [one.plus(_Sums.empty(1, each)) for one, each in zip(sums, self._series, strict=True)]
+                self._waiting[parcel] = [one.plus(_Sums.empty(1, *shape)) for one, shape in zip(sums, self._shapes, strict=True)]
                 continue
             complete.append(parcel)
             whole.append(sums)
         results = []
-        for sensor, each in enumerate(self._series):
-            joined = [sums[sensor] for sums in whole] or [_Sums.empty(0, each)]
+        for sensor, shape in enumerate(self._shapes):
+            joined = [sums[sensor] for sums in whole] or [_Sums.empty(0, *shape)]
             results.append(self._means(sensor, _Sums(*(np.concatenate([getattr(sums, name) for sums in joined])
                                                        for name in ("clear", "measured", "flags")))))
         return np.array(complete, np.int64), results
 
     def _means(self, sensor: int, sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
         """Over the clear pixels where a parcel is clear, else over all measured ones, with the flag most of its pixels have."""
-        info = self._series[sensor].sensor
+        info = self._sensors[sensor]
         measured = sums.flags[..., :NOT_MEASURED].sum(-1)
         is_clear = (sums.flags[..., CLEAR] >= CLEAR_SHARE * measured) & (measured > 0)
         worst = sums.flags[..., CLEAR + 1:NOT_MEASURED].argmax(-1) + CLEAR + 1

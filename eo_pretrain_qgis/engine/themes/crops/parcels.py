@@ -16,9 +16,9 @@ from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
 from ...datasets.dataset import Dataset
 from ...datasets.labels import missed
-from ...datasets.legend import Legend, class_key, make_legend
+from ...datasets.legend import Legend, as_styled, class_key, make_legend
 from ...rasters.grid import Grid, Window
-from ...rasters.vector import VectorLayer, on_grid, repaired, touching
+from ...rasters.vector import VectorLayer, on_grid, polygons_of, repaired, touching
 
 OTHER = "other"
 #: Colour of the class of all rare crops.
@@ -79,25 +79,30 @@ class Parcels:
                  *((self.overlaps[shared], NOTHING) for shared in self._shared.query(around))]
         return rasterize(drawn, size, fill=NOTHING, transform=rasterio.Affine(*self.grid.sub(window).transform), dtype="int32")
 
+    def hidden(self, pixels: np.ndarray) -> np.ndarray:
+        """Which parcels hold no pixel because later ones with the same crop lie on most of their ground: bool (parcel,).
+
+        Args:
+            pixels: that each parcel holds (parcel,).
+        """
+        empty = np.flatnonzero((pixels == 0) & (shapely.area(self.shapes) > 0))
+        own, other = self._tree.query(self.shapes[empty], predicate="intersects")
+        own = empty[own]
+        later = (other > own) & (self.crops[own] == self.crops[other])
+        own, other = own[later], other[later]
+        most = shapely.area(shapely.intersection(self.shapes[own], self.shapes[other])) > shapely.area(self.shapes[own]) / 2
+        found = np.zeros(len(self), bool)
+        found[own[most]] = True
+        return found
+
     def leave_out_overlaps(self, progress: Progress = SILENT) -> None:
         """Takes ground out that parcels with different crops claim, and says how much it is."""
-        grounds, pairs = [], []
-        for begin in range(0, len(self), BATCH):
-            progress.at(begin / len(self), "Looking for parcels that overlap")
-            first, second = self._tree.query(self.shapes[begin:begin + BATCH], predicate="intersects")
-            first += begin
-            differing = (first < second) & (self.crops[first] != self.crops[second])
-            first, second = first[differing], second[differing]
-            ground = shapely.intersection(self.shapes[first], self.shapes[second])
-            real = shapely.area(ground) > SLIVER * np.prod(self.grid.resolution)
-            grounds.append(ground[real])
-            pairs.append(np.stack([first[real], second[real]], 1))
-        both = np.concatenate(pairs)
+        both, grounds = shared_ground(self.shapes, self._tree, self.grid, self.crops, progress)
         parcels = np.unique(both)
         self.overlapping = self.numbers[parcels]
         if not len(parcels):
             return
-        self.overlaps = np.concatenate(grounds)
+        self.overlaps = grounds
         self._shared = shapely.STRtree(self.overlaps)
         one, other = self.crops[both[0]]
         progress.message(f"{len(parcels)} of {len(self)} parcels overlap a parcel with another crop, such as “{one}” and “{other}”; the ground "
@@ -119,14 +124,7 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
     Raises:
         DataError: no polygons, no crop in any, or parcels that lie elsewhere.
     """
-    progress.at(0, "Reading the parcels")
-    layer = VectorLayer.open(source)
-    features = repaired(layer.read(list(dict.fromkeys([crop_field, *([region_field] if region_field else [])]))), layer.path, progress)
-    features = _polygons(features, layer.path, progress)
-    crs = features.crs.to_wkt()
-    near = features[touching(features, grid.boxes_in(crs))]
-    if near.empty:
-        raise missed(layer.path, tuple(features.total_bounds), grid.bounds_in(crs))
+    layer, near, _ = near_polygons(source, grid, list(dict.fromkeys([crop_field, *([region_field] if region_field else [])])), progress)
     keys = np.array([class_key(value) or "" for value in near[crop_field]], dtype=object)
     if not (keys != "").any():
         raise DataError(f"The field “{crop_field}” of {layer.path} has no value in any parcel on the images. Choose another field.")
@@ -135,13 +133,63 @@ def open_parcels(source: dict, grid: Grid, crop_field: str, region_field: str | 
                          level="warning")
     near, keys = near[keys != ""], keys[keys != ""]
     regions = np.array([class_key(value) or "" for value in near[region_field]] if region_field else [""] * len(near), dtype=object)
-    shapes = np.concatenate([_shrunk(near.iloc[begin:begin + BATCH], grid, inner_buffer, progress.part(0.3 + 0.5 * begin / len(near), 0.8))
-                             for begin in range(0, len(near), BATCH)])
+    shapes = shrunk(near, grid, inner_buffer, progress.part(0.3, 0.8))
     facts = {"path": layer.path, "layer": layer.name, "field": crop_field, "region_field": region_field or "", "parcels": len(near),
              "inner_buffer_m": inner_buffer}
     parcels = Parcels(grid, shapes, keys, regions, near.index.to_numpy() + 1, facts)
     parcels.leave_out_overlaps(progress.part(0.8, 1))
     return parcels
+
+
+def near_polygons(source: dict, grid: Grid, columns: list[str] | None = None, progress: Progress = SILENT, what: str = "parcels are polygons",
+                  called: str = "parcels") -> tuple[VectorLayer, geopandas.GeoDataFrame, int]:
+    """The polygons of a layer that touch a grid, repaired, in its CRS, and how many do not; the index says which feature each is, from 0.
+
+    Args:
+        source: a job's vector value.
+        grid: of the images.
+        columns: fields to read; None takes all.
+        progress: also hears messages about what was left out.
+        what: is to be said of a layer without polygons.
+        called: what they are, for a layer that lies elsewhere.
+
+    Raises:
+        DataError: no polygons, or only polygons that lie elsewhere.
+    """
+    progress.at(0, "Reading the polygons")
+    layer = VectorLayer.open(source)
+    features = repaired(layer.read(list(layer.fields) if columns is None else columns), layer.path, progress)
+    features = polygons_of(features, layer.path, what, progress)
+    crs = features.crs.to_wkt()
+    near = features[touching(features, grid.boxes_in(crs))]
+    if near.empty:
+        raise missed(layer.path, tuple(features.total_bounds), grid.bounds_in(crs), called)
+    return layer, near, len(features) - len(near)
+
+
+def shared_ground(shapes: np.ndarray, tree: shapely.STRtree, grid: Grid, crops: np.ndarray | None = None, progress: Progress = SILENT
+                  ) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of parcels that overlap, int64 (n, 2) with the smaller number first, and the ground they share (n,).
+
+    Args:
+        shapes: of the parcels, in the CRS of the grid (parcel,).
+        tree: of these.
+        grid: whose pixels say which ground is too small to count.
+        crops: only parcels with different ones count (parcel,); None takes all.
+        progress: told how far it is.
+    """
+    grounds, pairs = [np.array([], object)], [np.zeros((0, 2), np.int64)]
+    for begin in range(0, len(shapes), BATCH):
+        progress.at(begin / len(shapes), "Looking for parcels that overlap")
+        first, second = tree.query(shapes[begin:begin + BATCH], predicate="intersects")
+        first += begin
+        wanted = first < second if crops is None else (first < second) & (crops[first] != crops[second])
+        first, second = first[wanted], second[wanted]
+        ground = shapely.intersection(shapes[first], shapes[second])
+        real = shapely.area(ground) > SLIVER * np.prod(grid.resolution)
+        grounds.append(ground[real])
+        pairs.append(np.stack([first[real], second[real]], 1))
+    return np.concatenate(pairs), np.concatenate(grounds)
 
 
 def group_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, source: dict, crop_field: str,
@@ -175,12 +223,12 @@ def group_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, source:
         few = f" or {rules.minimum_samples} pixels" if rules.minimum_samples else ""
         progress.message(f"{len(rare)} crop{'s' if len(rare) > 1 else ''} with fewer than {rules.minimum_parcels} parcels{few} go to “{OTHER}”: "
                          f"{listed(rare)}. Lower the smallest number of parcels to keep them.")
-    found = sorted(set(names[usable]) - {OTHER}, key=_number_first)
+    categories = source.get("categories")
+    styled = None if rules.table or (categories or {}).get("field", crop_field) != crop_field else categories
+    found = as_styled(sorted(set(names[usable]) - {OTHER}, key=_number_first), styled)
     rows = [{"value": name, "name": "", "color": colors.get(name, "")} for name in found]
     if OTHER in names[usable]:
         rows.append({"value": OTHER, "name": OTHER, "color": colors.get(OTHER, OTHER_COLOR)})
-    categories = source.get("categories")
-    styled = None if rules.table or (categories or {}).get("field", crop_field) != crop_field else categories
     if len(rows) < 2:
         raise DataError(f"All parcels are of one class, “{rows[0]['value'] if rows else OTHER}”, and one class teaches nothing. Lower the "
                         "smallest number of parcels of a class, or choose another crop field.")
@@ -206,7 +254,8 @@ def known_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, dataset
     table, _ = _read_table(rules.table) if rules.table else ({}, {})
     names = np.array([table.get(crop, OTHER) for crop in crops], dtype=object) if rules.table else crops
     first = dataset.tiles.drop_duplicates("crop").index
-    known = dict(zip(dataset.tiles["crop"][first], dataset.labels(first.to_numpy()).tolist(), strict=True))
+    there = [class_key(crop) or "" for crop in dataset.tiles["crop"][first]]
+    known: dict[str, int] = dict(zip(there, dataset.labels(first.to_numpy()).tolist(), strict=True))
     known |= {row.name: position for position, row in enumerate(dataset.classes)}
     usable = (pixels > 0) & (names != "")
     values = {str(row.value): position for position, row in enumerate(dataset.classes)}
@@ -228,11 +277,12 @@ def known_crops(crops: np.ndarray, pixels: np.ndarray, rules: CropRules, dataset
     return Legend(tuple(dataset.classes), {}, None), positions, foreign if other != NOTHING else []
 
 
-def too_small(pixels: np.ndarray, grid: Grid, facts: dict, progress: Progress = SILENT) -> int:
-    """Counts parcels that hold no pixel, and says how many they are.
+def too_small(pixels: np.ndarray, hidden: np.ndarray, grid: Grid, facts: dict, progress: Progress = SILENT) -> int:
+    """Counts parcels that hold no pixel, and says how many they are, and why.
 
     Args:
         pixels: of each parcel (parcel,).
+        hidden: whether it lies under others of its crop, see `Parcels.hidden` (parcel,).
         grid: of the images.
         facts: of the parcels.
         progress: hears a warning.
@@ -246,29 +296,30 @@ def too_small(pixels: np.ndarray, grid: Grid, facts: dict, progress: Progress = 
     if empty == len(pixels):
         raise DataError(f"No parcel of {facts['path']} holds the middle of a pixel of {size:g} m{inside}. Lower the inner buffer, or "
                         "choose images with smaller pixels.")
-    if empty:
-        progress.message(f"{empty} of {len(pixels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.", level="warning")
+    under = int(((pixels == 0) & hidden).sum())
+    if under:
+        progress.message(f"{under} of {len(pixels)} parcels lie under others of the same crop, as copies do, and are left out.", level="warning")
+    if empty > under:
+        progress.message(f"{empty - under} of {len(pixels)} parcels are smaller than a pixel of {size:g} m{inside} and are left out.",
+                         level="warning")
     return empty
 
 
-def _polygons(features: geopandas.GeoDataFrame, path: str, progress: Progress) -> geopandas.GeoDataFrame:
-    kept = features[features.geom_type.isin(("Polygon", "MultiPolygon"))]
-    if kept.empty:
-        raise DataError(f"{path} holds no polygons, but parcels are polygons. Choose a polygon layer.")
-    if len(kept) < len(features):
-        progress.message(f"{len(features) - len(kept)} features of {path} are no polygons and are left out.", level="warning")
-    return kept
+def shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, progress: Progress = SILENT) -> np.ndarray:
+    """Polygons less a margin [m], in the CRS of a grid (n,); what is narrower becomes empty.
 
-
-def _shrunk(features: geopandas.GeoDataFrame, grid: Grid, inner_buffer: float, progress: Progress) -> np.ndarray:
-    """Polygons less a margin, in the CRS of the grid; what is narrower becomes empty."""
-    progress.at(0, "Shrinking the parcels")
+    What is left are the places at least that far from the border: around a corner that points inwards the margin is round.
+    """
     if not inner_buffer:
         return on_grid(features.geometry, grid)
     # Metres are true around the middle of this projection, to a thousandth over the width of a Sentinel scene.
     longitude, latitude = grid.centre_lonlat()
     local = f"+proj=aeqd +lat_0={latitude:.6f} +lon_0={longitude:.6f} +datum=WGS84 +units=m"
-    return on_grid(features.geometry.to_crs(local).buffer(-inner_buffer, join_style="mitre"), grid)
+    found = []
+    for begin in range(0, len(features), BATCH):
+        progress.at(begin / len(features), "Shrinking the parcels")
+        found.append(on_grid(features.geometry.iloc[begin:begin + BATCH].to_crs(local).buffer(-inner_buffer, join_style="round"), grid))
+    return np.concatenate(found)
 
 
 def _read_table(path: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -278,7 +329,7 @@ def _read_table(path: str) -> tuple[dict[str, str], dict[str, str]]:
     table: dict[str, str] = {}
     colors: dict[str, str] = {}
     for row in rows.rows:
-        crop, name, color = class_key(row["crop"]), row["class"], row["color"]
+        crop, name, color = class_key(row["crop"]), class_key(row["class"]) or "", row["color"]
         if color and not COLOR.fullmatch(color):
             raise DataError(f"Line {row.line} of {path} has the color “{shortened(color)}”, which is none. Write it as #1f77b4.")
         if crop and table.setdefault(crop, name) != name:

@@ -19,8 +19,9 @@ from ...datasets.season import Season
 from ...rasters.clouds import FLAG_NAMES
 from ...rasters.grid import Grid
 from ...rasters.raster import Raster, Scene
+from ...rasters.sensors import Called
 from ...rasters.series_dates import Dated, days_of, in_order
-from .series import Series, open_series, with_masks
+from .series import OneSensor, Series, open_series, with_masks
 
 #: Images in one CRS that share more than this of the smaller one's ground are of one place; neighbouring tiles of Sentinel-2 share a tenth.
 SAME_PLACE = 0.5
@@ -138,7 +139,8 @@ def open_places(imagery: Imagery, dates: Dates, folder: str, progress: Progress 
         if dates.season:
             dates.season.check_one(group, f"The images of {name}")
         ordered.append(in_order(group, f"images of {name}" if several else "images", together=dates.together, progress=progress))
-    series = open_series(ordered, imagery.name, imagery.preset, imagery.bands, imagery.nodata, like=imagery.like, progress=progress.part(0.1, 0.4))
+    said = OneSensor(imagery.name, imagery.preset, imagery.bands, imagery.nodata)
+    series = open_series(ordered, said, like=imagery.like, progress=progress.part(0.1, 0.4))
     grids = [each.grid for each in series]
     if several:
         _tell(names, series, progress)
@@ -179,7 +181,8 @@ def _radar(imagery: Imagery, dates: Dates, grids: dict[str, Grid], folder: str, 
             raise DataError(f"No radar image lies on {name}, but every place needs one. Add radar images of {name}, or leave its images out.")
         groups.append(in_order(mine, f"radar images of {name}" if len(grids) > 1 else "radar images", together=dates.together, progress=progress))
     onto: Callable[[int, Dated], Scene] = lambda number, each: align(list(each.sources), list(grids.values())[number], folder)  # noqa: E731
-    return open_series(groups, "s1", imagery.radar_preset, place=onto, progress=progress)
+    said = OneSensor("s1", imagery.radar_preset, called=Called("", "the files", "“Radar sensor” (radar_preset)"))
+    return open_series(groups, said, onto, progress=progress)
 
 
 def by_place(found: list[Dated], progress: Progress = SILENT) -> list[tuple[Grid, list[Dated]]]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ....progress import SILENT, Progress
-from ...datasets.dataset import IGNORE, SPLITS, Dataset
+from ...datasets.dataset import ALL, IGNORE, SPLITS, Dataset
 from ...describing.pictures import drawn
 from ...even_sample import even_sample
 from ...looks import html_page as page
@@ -66,7 +66,7 @@ def _without_masks(dataset: Dataset) -> bool:
 
 def _batches(dataset: Dataset, progress: Progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Days (n, date) and which dates are clear (n, date), from an even sample; of dated tiles in the pixel in the middle."""
-    indices = even_sample(np.arange(len(dataset)), TILES if dataset.kind.pixelwise else SAMPLE)
+    indices = even_sample(dataset.indices(ALL), TILES if dataset.kind.pixelwise else SAMPLE)
     for first in range(0, len(indices), BATCH):
         progress.at(first / len(indices), "Looking at gaps between clear dates")
         part = indices[first:first + BATCH]

@@ -15,10 +15,12 @@ from ....progress import SILENT, Progress
 from ...datasets.building import describe_sensor
 from ...datasets.cutting import filled_image
 from ...datasets.dataset import Dataset, SensorInfo
-from ...datasets.merging import check_like
+from ...datasets.likeness import check_like
 from ...rasters.clouds import CLEAR, NOT_MEASURED, CloudMask, open_mask, table_text
 from ...rasters.grid import Grid, Window
+from ...rasters.meaning import simulated_of
 from ...rasters.raster import Scene
+from ...rasters.sensors import FIRST, Called
 from ...rasters.series_dates import Dated
 
 #: With more files than this they are closed after each reading, because systems allow a process about a thousand.
@@ -86,21 +88,37 @@ class Series:
             rows.append({"name": scene.name, "path": files[0], "files": files, "crs": self.grid.crs,
                          "transform": list(self.grid.transform), "width": self.grid.width, "height": self.grid.height,
                          "date": day.isoformat(), "sensor": self.sensor.name, "mask": mask.raster.path if mask else "",
-                         "checksum": _checksum(files, part)})
+                         "checksum": _checksum(files, part), **simulated_of([scene])})
             scene.close()
         return rows
 
 
-def open_series(groups: list[list[Dated]], name: str, preset: str, bands_text: str | None = None, nodata: float | None = None,
-                place: Callable[[int, Dated], Scene] | None = None, like: Dataset | None = None, progress: Progress = SILENT) -> list[Series]:
+@dataclass(frozen=True)
+class OneSensor:
+    """What is said of the images of one sensor.
+
+    Attributes:
+        name: of the sensor in the dataset.
+        preset: key of `sensors.PRESETS`.
+        bands: names of the bands in order; bands of several files come in the order of the files' names.
+        nodata: declared nodata value.
+        called: what messages call the parameters.
+    """
+
+    name: str
+    preset: str
+    bands: str | None = None
+    nodata: float | None = None
+    called: Called = FIRST
+
+
+def open_series(groups: list[list[Dated]], said: OneSensor, place: Callable[[int, Dated], Scene] | None = None, like: Dataset | None = None,
+                progress: Progress = SILENT) -> list[Series]:
     """Opens the images of one sensor.
 
     Args:
         groups: the images of each place in the order of their days, see `series_dates.in_order`.
-        name: of the sensor in the dataset.
-        preset: key of `sensors.PRESETS`.
-        bands_text: names of the bands in order; bands of several files come in the order of the files' names.
-        nodata: declared nodata value.
+        said: of them.
         place: brings the images of a date onto the grid of the place of that number; None opens them as they are.
         like: a dataset that the images join.
         progress: messages about the bands.
@@ -118,12 +136,12 @@ def open_series(groups: list[list[Dated]], name: str, preset: str, bands_text: s
         for each in group:
             progress.at(sum(map(len, opened)) / total, "Opening the images")
             sources = sorted(each.sources, key=lambda source: Path(source["path"]).name)
-            scene = place(number, each) if place else Scene.open(list(sources), nodata)
+            scene = place(number, each) if place else Scene.open(list(sources), said.nodata)
             _check_like(opened[-1][0] if opened[-1] else scene, opened[0][0] if opened[0] else scene, scene)
             scene.close()
             opened[-1].append(scene)
     everything = [scene for scenes in opened for scene in scenes]
-    sensor = replace(describe_sensor(everything, preset, bands_text, progress, like), name=name)
+    sensor = replace(describe_sensor(everything, said.preset, said.bands, progress, like, said.called), name=said.name)
     if like is not None:
         check_like(like, everything[0], sensor, progress)
     for scene in everything:
@@ -162,17 +180,11 @@ def with_masks(series: Series, dated: list[Dated], kind: str, progress: Progress
 def _check_like(here: Scene, first: Scene, scene: Scene) -> None:
     """Holds an image against the first of its place, `here`, and the first of all."""
     if not here.grid.same_as(scene.grid):
-        raise DataError(f"{here.path} and {scene.path} lie on different grids ({_grid_text(here.grid)}; {_grid_text(scene.grid)}), but a "
+        raise DataError(f"{here.path} and {scene.path} lie on different grids ({here.grid}; {scene.grid}), but a "
                         "series is read pixel by pixel. Bring one onto the grid of the other with “Warp (reproject)”.")
     if len(scene.band_names) != len(first.band_names):
         raise DataError(f"{first.path} has {len(first.band_names)} bands and {scene.path} {len(scene.band_names)}. Every date of a series "
                         "needs the same bands.")
-
-
-def _grid_text(grid: Grid) -> str:
-    west, _, _, north = grid.bounds()
-    x, y = grid.resolution
-    return f"{grid.width} × {grid.height} pixels of {x:.6g} × {y:.6g} from {west:.10g}, {north:.10g}"
 
 
 def _checksum(paths: list[str], progress: Progress) -> str:

@@ -213,7 +213,8 @@ class _Reader:
 
     def __init__(self, fields: Fields, draw: Draw, kind: str) -> None:
         self.series, self.parcels, self.positions, self.draw, self.kind = fields.place.series, fields.parcels, fields.positions, draw, kind
-        self._means = ParcelMeans(self.series, fields.last) if kind != "pixels" else None
+        sensors, dates = [each.sensor for each in self.series], [len(each.days) for each in self.series]
+        self._means = ParcelMeans(sensors, dates, fields.last) if kind != "pixels" else None
 
     def read(self, number: int, window: Window, progress: Progress) -> Iterator[_Batch]:
         """The samples of one block: pixels, and parcels whose last pixels it holds."""

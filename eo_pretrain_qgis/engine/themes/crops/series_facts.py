@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from ....progress import SILENT, Progress
-from ...datasets.dataset import Dataset
+from ...datasets.dataset import ALL, Dataset
 from ...even_sample import even_sample
 
 FLAGS = ("clear", "cloud", "shadow", "snow", "not measured")
@@ -31,7 +31,7 @@ def series_facts(dataset: Dataset, progress: Progress = SILENT) -> dict:
         ``series`` looked at, ``first`` and ``last`` day as ISO dates, ``dates``, ``clear_dates`` and ``longest_gap_days``, each with
         minimum, median and maximum; ``flags``, share of the dates; ``classes`` with name, series, median clear dates and gap.
     """
-    indices = even_sample(np.arange(len(dataset)), SAMPLE)
+    indices = even_sample(dataset.indices(ALL), SAMPLE)
     middle = (dataset.tile_size // 2,) * 2 if dataset.kind.pixelwise else ()
     indices = indices if not middle else even_sample(indices, TILES)
     labels = dataset.labels(indices)[(..., *middle)]

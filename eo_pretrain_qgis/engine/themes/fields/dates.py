@@ -6,14 +6,46 @@ of the World name their bands in the same way (models/catalog.json).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.building import open_scenes
+from ...datasets.cloud_masks import clear_scene
 from ...rasters.raster import Scene
-from ...rasters.sensors import name_bands
+from ...rasters.sensors import Called, name_bands
 
 
-def dated_scenes(images: list[dict], second: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT) -> list[Scene]:
+@dataclass(frozen=True)
+class DatedScenes:
+    """Scenes of one date or two, and of two which image of the second date each has, by its number.
+
+    Attributes:
+        scenes: with the bands of both dates.
+        partners: numbers of the images of the second date (n,); empty for one date.
+    """
+
+    scenes: list[Scene]
+    partners: tuple[int, ...] = ()
+
+    def clear(self, masks: Sequence[dict], second: Sequence[dict], kind: str, progress: Progress = SILENT) -> list[Scene]:
+        """The scenes, in which what is under clouds on any date counts as not measured.
+
+        Args:
+            masks: raster values of a job, one for each image of the first date, or none.
+            second: the same of the second date.
+            kind: of all of them, a key of `clouds.KINDS`.
+            progress: told when a mask is of another day.
+
+        Raises:
+            DataError: a mask does not cover its scene.
+        """
+        of_each = [[*masks[number:number + 1], *([second[self.partners[number]]] if second else [])] for number, _ in enumerate(self.scenes)]
+        return [clear_scene(scene, own, kind, progress) for scene, own in zip(self.scenes, of_each, strict=True)]
+
+
+def open_dates(images: list[dict], second: list[dict], arrangement: str, nodata: float | None = None, progress: Progress = SILENT) -> DatedScenes:
     """Opens the images of one date, or of two.
 
     Args:
@@ -28,11 +60,14 @@ def dated_scenes(images: list[dict], second: list[dict], arrangement: str, nodat
     """
     scenes = open_scenes(images, arrangement, nodata, progress)
     if not second:
-        return scenes
+        return DatedScenes(scenes)
     later = open_scenes(second, arrangement, nodata, progress)
     if len(later) != len(scenes):
         raise DataError(f"{len(scenes)} images of the first date and {len(later)} of the second were given. Give one of each date for each place.")
-    return [Scene([*scene.rasters, *_partner(scene, later).rasters]) for scene in scenes]
+    partners: list[int] = []
+    for scene in scenes:
+        partners.append(_partner(scene, later, partners))
+    return DatedScenes([Scene([*scene.rasters, *later[number].rasters]) for scene, number in zip(scenes, partners, strict=True)], tuple(partners))
 
 
 def two_date_bands(scenes: list[Scene], preset: str, bands: str | None, progress: Progress = SILENT) -> str:
@@ -45,7 +80,8 @@ def two_date_bands(scenes: list[Scene], preset: str, bands: str | None, progress
     names = scene.band_names
     first, later = names[:len(names) // 2], names[len(names) // 2:]
     told = SILENT if bands else progress  # where names are given, `describe_sensor` says what is to be said of them
-    known = [[band.name.replace(",", " ") for band in name_bands(preset, part, bands or "", told)] for part in (first, later)]
+    known = [[band.name.replace(",", " ") for band in name_bands(preset, part, bands or "", told, Called(scene.path))]
+             for part in (first, later)]
     if known[0] != known[1]:
         raise DataError(f"The first date of {scene.name} has the bands {', '.join(known[0])}, and the second {', '.join(known[1])}. Give images with "
                         "the same bands in the same order.")
@@ -57,10 +93,10 @@ def acquired(scene: Scene) -> list[str]:
     return list(dict.fromkeys(raster.acquired or "unknown" for raster in scene.rasters))
 
 
-def _partner(scene: Scene, later: list[Scene]) -> Scene:
-    """The first image of the second date that lies on the grid of a scene; it is taken out of the list."""
+def _partner(scene: Scene, later: list[Scene], taken: Sequence[int]) -> int:
+    """The number of the first image of the second date that lies on the grid of a scene and is not taken."""
     for number, other in enumerate(later):
-        if other.grid.same_as(scene.grid) and len(other.band_names) == len(scene.band_names):
-            return later.pop(number)
+        if number not in taken and other.grid.same_as(scene.grid) and len(other.band_names) == len(scene.band_names):
+            return number
     raise DataError(f"No image of the second date lies on the grid of {scene.path} with as many bands. Bring it there with “Warp (reproject)”, or "
                     "leave the second date empty.")

@@ -8,13 +8,11 @@ import geopandas
 import numpy as np
 import shapely
 
-from ....errors import DataError
 from ....progress import SILENT, Progress
 from ...datasets.labels import missed
 from ...rasters.grid import Grid
-from ...rasters.vector import VectorLayer, on_grid, repaired, touching, valid_areas
+from ...rasters.vector import VectorLayer, on_grid, polygons_of, repaired, touching, valid_areas
 
-POLYGONAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 #: Ground smaller than this share of a pixel is rounding along a common border and no overlap.
 SLIVER = 0.01
 #: Fields compared between two signs of life.
@@ -56,12 +54,12 @@ def open_parcels(source: dict, grids: list[Grid], progress: Progress = SILENT) -
     """
     progress.at(0, "Reading the parcels")
     layer = VectorLayer.open(source)
-    features = _polygons(repaired(layer.read([]), layer.path, progress), layer.path, progress)
+    features = polygons_of(repaired(layer.read([]), layer.path, progress), layer.path, "parcels are polygons", progress)
     crs = features.crs.to_wkt()
     progress.at(0.3, "Looking for the parcels on the images")
     near = features[np.any([touching(features, grid.boxes_in(crs)) for grid in dict.fromkeys(grids)], axis=0)]
     if near.empty:
-        raise missed(layer.path, tuple(features.total_bounds), grids[0].bounds_in(crs))
+        raise missed(layer.path, tuple(features.total_bounds), grids[0].bounds_in(crs), "parcels")
     shapes = shapely.get_parts(np.asarray(near.geometry.values, object))
     _, first = np.unique(shapely.to_wkb(shapely.normalize(shapes)), return_index=True)
     repeated = len(shapes) - len(first)
@@ -83,12 +81,3 @@ def count_overlapping(shapes: np.ndarray, pixel_area: float, progress: Progress 
         real = shapely.area(shapely.intersection(shapes[one], shapes[other])) > SLIVER * pixel_area
         found += [one[real], other[real]]
     return len(np.unique(np.concatenate(found)))
-
-
-def _polygons(features: geopandas.GeoDataFrame, path: str, progress: Progress) -> geopandas.GeoDataFrame:
-    kept = features[np.isin(shapely.get_type_id(np.asarray(features.geometry.values, object)), POLYGONAL)]
-    if kept.empty:
-        raise DataError(f"{path} holds no polygons, but parcels are polygons. Choose a polygon layer.")
-    if len(kept) < len(features):
-        progress.message(f"{len(features) - len(kept)} features of {path} are no polygons and are left out.", level="warning")
-    return kept

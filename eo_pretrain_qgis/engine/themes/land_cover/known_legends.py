@@ -17,7 +17,7 @@ from ....errors import DataError
 from ....progress import SILENT, Progress
 from ....tables import COLOR, read_table, shortened
 from ...datasets.dataset import ClassInfo
-from ...datasets.legend import MAXIMUM_CLASSES, PALETTE, Legend
+from ...datasets.legend import MAXIMUM_CLASSES, PALETTE, Legend, without_unlabelled
 from ...rasters.class_names import classes_of_layer, whole_number
 from ...rasters.nearest import class_band
 from ...rasters.raster import Raster
@@ -111,7 +111,8 @@ def codes_of(raster: Raster, name: str, table: str | None, found: Mapping[int, i
     if given:
         return list(given.values())
     own = _categories(raster, progress)
-    return own or [Code(value, str(value)) for value in sorted(found) if value >= 0]
+    values = without_unlabelled([value for value in found if value >= 0], raster.path, raster.dtype)
+    return own or [Code(value, str(value)) for value in values]
 
 
 def cover_legend(codes: Sequence[Code], found: Mapping[int, int], where: str, *, grouped: bool, unknown: str = "refuse",

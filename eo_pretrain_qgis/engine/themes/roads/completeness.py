@@ -49,6 +49,10 @@ class BuiltUp(Protocol):
         """Bool (y, x), given the image (band, y, x) as it is stored."""
         ...
 
+    def seen(self, window: Window, image: np.ndarray) -> np.ndarray:
+        """Of which pixels it can say so, bool (y, x): the image shows nothing under clouds."""
+        ...
+
 
 class BuiltUpRaster:
     """Built-up ground from a land-cover raster, or one of 0 and 1, by the nearest pixel."""
@@ -68,7 +72,7 @@ class BuiltUpRaster:
         shown = {key: value for key, value in (source.get("categories") or {}).items() if key == "band"}
         raster = Raster(**{**{key: value for key, value in source.items() if key not in ("layer", "field")}, "categories": shown})
         self._labels = RasterLabels(raster, grids, False, progress)
-        self._labels.use(joined_legend([self._labels], None, True, progress))
+        self._labels.use(joined_legend([self._labels], None, True))
         positions = {int(value): position for value, position in self._labels.legend.positions.items()}
         found = sorted(positions)
         wanted = _numbers(values) if values else [1] if set(found) <= {0, 1} else [BUILT_UP]
@@ -81,6 +85,10 @@ class BuiltUpRaster:
     def read(self, grid: Grid, window: Window, image: np.ndarray) -> np.ndarray:
         """Bool (y, x)."""
         return np.isin(self._labels.read(grid, window), self._positions)
+
+    def seen(self, window: Window, image: np.ndarray) -> np.ndarray:
+        """All of them."""
+        return np.ones((window.height, window.width), bool)
 
 
 class BuiltUpIndex:
@@ -107,6 +115,10 @@ class BuiltUpIndex:
         built = _difference(short, near) - _difference(near, red) > 0
         return valid & built & (_difference(green, short) <= 0)
 
+    def seen(self, window: Window, image: np.ndarray) -> np.ndarray:
+        """What was measured and is not hidden."""
+        return self._sensor.valid(image[None])[0]
+
 
 @dataclass(frozen=True)
 class CompletenessScreen:
@@ -127,25 +139,28 @@ class CompletenessScreen:
     def judge(self, grid: Grid, window: Window, image: np.ndarray, length: Callable[[Window], float]) -> tuple[dict[str, Any], float]:
         """What the screen sees in a tile, for tiles.gpkg, and the weight of the tile's loss; 0 leaves it out.
 
+        Where the image shows a part of a cell alone, roads count by that share: those under a cloud would make up for those that lack beside it.
+
         Args:
             grid: of the image.
             window: the tile.
             image: (band, y, x) as it is stored.
             length: of the roads in a window [km].
         """
-        built, (x, y) = self.built_up.read(grid, window, image), grid.metres_per_pixel()
+        built, known, (x, y) = self.built_up.read(grid, window, image), self.built_up.seen(window, image), grid.metres_per_pixel()
         area, square = float(built.sum()) * x * y / 1e6, x * y / 1e6
         judged = lacking = found = 0.0
         for cell in _cells(window, max(x, y)):
-            inside = built[cell.row - window.row:cell.row - window.row + cell.height, cell.col - window.col:cell.col - window.col + cell.width]
-            ground = float(inside.sum()) * square
-            if inside.mean() < self.minimum_built_up:
+            part = np.s_[cell.row - window.row:cell.row - window.row + cell.height, cell.col - window.col:cell.col - window.col + cell.width]
+            pixels, shown = int(built[part].sum()), float(known[part].mean())
+            if not pixels or pixels < self.minimum_built_up * known[part].sum():
                 continue
-            share = min(length(cell) / (ground * self.minimum_density), 1.0) if self.minimum_density else 1.0
+            ground = pixels * square
+            share = min(length(cell) * shown / (ground * self.minimum_density), 1.0) if self.minimum_density else 1.0
             judged, found = judged + ground, found + share * ground
             lacking += ground if share < 1 else 0.0
         suspicious = bool(judged) and lacking / judged >= LACKING
-        seen = {"built_up": round(float(built.mean()), 4), "road_density": round(length(window) / area, 3) if area else None,
+        seen = {"built_up": round(float(built.mean()), 4), "road_density": round(length(window) * float(known.mean()) / area, 3) if area else None,
                 "lacking": round(lacking / judged, 3) if judged else 0.0, "suspicious": int(suspicious)}
         if not suspicious or self.action == KEEP:
             return seen, 1.0

@@ -59,10 +59,14 @@ def drop_ways(folder: Path, labels: RoadLabels, percent: float, seed: int, progr
 
 
 def dropped_ways(roads: Roads, percent: float, seed: int) -> np.ndarray:
-    """Which lines are taken out, bool (n,): so many of those that are drawn, rounded; of two percentages the smaller takes out some of the larger."""
+    """Which lines are taken out, bool (n,): so many of those that are drawn, rounded, but never all of them.
+
+    Of two percentages the smaller takes out some of the larger.
+    """
     drawn = np.flatnonzero(roads.drawn)
     lost = np.zeros(len(roads.drawn), bool)
-    lost[np.random.default_rng(seed).permutation(drawn)[:round(len(drawn) * percent / 100)]] = True
+    count = min(round(len(drawn) * percent / 100), max(0, len(drawn) - 1))
+    lost[np.random.default_rng(seed).permutation(drawn)[:count]] = True
     return lost
 
 

@@ -191,7 +191,7 @@ class _Plane:
 
     def _draw(self, window: Window, chosen: np.ndarray, further: float, fineness: int, touched: bool) -> np.ndarray:
         size = (window.height * fineness, window.width * fineness)
-        reach = float(self.widths.max()) / 2 + further + max(self.metres)
+        reach = float(self.widths.max(initial=0.0)) / 2 + further + max(self.metres)
         box = self._box(window, reach)
         hits = self._tree.query(shapely.box(*box))
         hits = np.sort(hits[chosen[hits]])

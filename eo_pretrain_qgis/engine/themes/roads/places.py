@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import geopandas
 import numpy as np
+import pyproj
 import shapely
 
 from ....errors import DataError
@@ -68,6 +69,21 @@ def beside(lines: geopandas.GeoDataFrame, images: shapely.Geometry) -> geopandas
 def nearest_turn(longitudes: np.ndarray, middle: float, turn: float) -> np.ndarray:
     """Longitudes moved by whole turns to lie around a middle."""
     return longitudes + turn * np.round((middle - longitudes) / turn)
+
+
+def extent_words(box: Sequence[float], crs: str) -> str:
+    """A box (west, south, east, north) as a dialog and a script take an extent, rounded outwards: ``xmin,xmax,ymin,ymax [EPSG:code]``.
+
+    It is in degrees of EPSG:4326 where its CRS has no such code.
+    """
+    known = pyproj.CRS.from_user_input(crs)
+    code = known.to_epsg(min_confidence=100)
+    if code is None:
+        west, south, east, north = box
+        box = pyproj.Transformer.from_crs(known, 4326, always_xy=True).transform_bounds(west, south, east, north)
+    unit = 1e4 if code is None or known.is_geographic else 1.0
+    west, south, east, north = (round_to(side * unit) / unit for side, round_to in zip(box, (math.floor, math.floor, math.ceil, math.ceil)))
+    return f"{west:.10g},{east:.10g},{south:.10g},{north:.10g} [EPSG:{code or 4326}]"
 
 
 def _windows(layer: VectorLayer, grids: Sequence[Grid], extent: dict | None) -> list[tuple[Grid, Window]]:

@@ -52,7 +52,8 @@ def warnings(dataset: Dataset) -> list[str]:
     """What to beware of in a dataset of roads, in words."""
     facts, found = dataset.facts, []
     if facts["coverage"] < COVERAGE:
-        found.append(f"The ways reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they are taught as background.")
+        found.append(f"The ways reach over {facts['coverage']:.0%} of the images. That is right where the rest is water or has no roads; "
+                     "roads that are there are taught as background.")
     if lost := facts.get("training_without"):
         found.append(f"{lost['ways']} of {lost['of']} ways were taken out of the training labels on purpose, and are in those of validation and "
                      "test.")
@@ -80,7 +81,13 @@ def _summary(facts: dict) -> str:
     ways, kilometres = facts["ignored"]["ways"], facts["ignored"]["km"]
     ignored = f" {ways} ways ({kilometres:.1f} km) are neither road nor background." if ways else ""
     return (f"{facts['drawn']['ways']} of {facts['ways']} ways of {facts['path']} on the images are drawn, {facts['drawn']['km']:.1f} km. "
-            f"Road is {drawn}{zone}.{ignored}")
+            f"Road is {drawn}{zone}.{ignored}{_origin(facts)}")
+
+
+def _origin(facts: dict) -> str:
+    """Licence and time of the roads, where their layer says them."""
+    at = f", as of {facts['data_of']}" if facts.get("data_of") else ""
+    return f" The roads are {facts['licence']}{at}." if facts.get("licence") else ""
 
 
 def _screen(dataset: Dataset, facts: dict) -> list[str]:

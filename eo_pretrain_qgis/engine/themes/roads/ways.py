@@ -9,15 +9,16 @@ from typing import Any
 
 import geopandas
 import numpy as np
-import pyproj
 import shapely
 
 from ....errors import DataError, listed
 from ....progress import SILENT, Progress
 from ...datasets.labels import missed
 from ...rasters.grid import Grid
-from ...rasters.vector import LayerPath, VectorLayer, layer_info, layer_kinds, layer_names
-from .places import beside, image_area, search_area
+from ...rasters.lengths import lengths_m
+from ...rasters.vector import LayerPath, VectorLayer, layer_info, layer_kinds, layer_names, without_endless
+from .fetching import LICENCE_KEY, TIME_KEY
+from .places import beside, extent_words, image_area, search_area
 from .reading import read_lines
 from .tags import LIFECYCLE, is_set, plain_values, tag_columns, tag_fields, values_of
 from .widths import WidthTable
@@ -43,9 +44,16 @@ COVERAGE = 0.8
 STRAYS = (0.005, 0.995)
 
 
+class NoRoads(DataError):
+    """There are roads around the images, and none of those that count lies on them."""
+
+
 @dataclass(frozen=True)
 class RoadRules:
-    """Which ways are drawn and how wide; each group is "roads", "ignored" (neither road nor background) or "background"."""
+    """Which ways are drawn and how wide; each group is "roads", "ignored" (neither road nor background) or "background".
+
+    Where `needed` is false, ignored ways alone are enough.
+    """
 
     service: str = ROAD
     tracks: str = ROAD
@@ -53,6 +61,7 @@ class RoadRules:
     widths: WidthTable = field(default_factory=WidthTable)
     class_field: str | None = None
     width_field: str | None = None
+    needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
         progress: also hears what was left out.
 
     Raises:
-        DataError: no lines, no tags, no road on the images, or a damaged file.
+        DataError: no lines, no tags, no road on the images (then `NoRoads`, where there are others around them), or a damaged file.
     """
     layer = _line_layer(source)
     info = layer_info(layer.path, layer.name, layer.options)
@@ -128,7 +137,7 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
     class_field = _class_field(layer, fields, rules)
     extra = [name for name in (class_field, rules.width_field) if name and name not in fields]
     area, images = search_area(layer, grids, extent, info.get("total_bounds")), image_area(layer, grids, extent)
-    found = read_lines(layer, [*fields, *extra], area, _filter(layer, fields), progress.part(0, 0.7))
+    found = without_endless(read_lines(layer, [*fields, *extra], area, _filter(layer, fields), progress.part(0, 0.7)), layer.path, progress)
     progress.at(0.7, "Choosing the roads")
     lines = beside(_only_lines(found, layer, area, progress), images)
     tags = tag_columns(lines, fields)
@@ -142,8 +151,11 @@ def open_roads(source: dict, grids: Sequence[Grid], rules: RoadRules, extent: di
     is_way = tags["highway"] != np.array(None)
     lines, tags = lines[is_way], {tag: values[is_way] for tag, values in tags.items()}
     if lines.empty or not lines.intersects(images).any():
-        raise _no_roads(layer, images)
-    return _chosen(layer, lines, tags, rules, class_field, images, progress.part(0.7, 1))
+        raise _no_roads(layer, images, NoRoads)
+    roads = _chosen(layer, lines, tags, rules, class_field, images, progress.part(0.7, 1))
+    told = info.get("layer_metadata") or {}  # of a layer from “Fetch roads”
+    roads.facts.update({fact: told[key] for fact, key in (("licence", LICENCE_KEY), ("data_of", TIME_KEY)) if told.get(key)})
+    return roads
 
 
 def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, np.ndarray], rules: RoadRules, class_field: str | None,
@@ -153,23 +165,32 @@ def _chosen(layer: VectorLayer, lines: geopandas.GeoDataFrame, tags: dict[str, n
     known = np.isin(reasons, (ROAD, IGNORED))
     facts = _facts(layer, tags, reasons, widths, origins, kilometres)
     roads = reasons == ROAD
-    if not roads.any():
+    if not (roads if rules.needed else known).any():
         if (origins == UNKNOWN).any():
             where = f"the field “{class_field}” of {layer.path}" if class_field else layer.path
             raise DataError(f"The classes {_quoted(tags['highway'][origins == UNKNOWN])} in {where} are not in the table of widths, and there is "
                             "no other road. List them in a CSV file as “Widths by class”, or give “Width of other roads”.")
-        raise DataError(f"All {len(reasons)} ways of {layer.path} on the images are left out: {_counts(facts['left_out'])}. "
-                        "Choose other roads, or take in more kinds of ways.")
+        ignored = {"neither road nor background": facts["ignored"]} if facts["ignored"]["ways"] else {}
+        raise NoRoads(f"All {len(reasons)} ways of {layer.path} on the images are left out: {_counts(facts['left_out'] | ignored)}. "
+                      "Choose other roads, or take in more kinds of ways.")
     _tell(facts, progress)
-    # The few ways that leave an extract reach far beyond what it covers; hence not the bounds, but nearly all vertices.
-    corners = np.quantile(shapely.get_coordinates(lines.geometry.to_numpy()), STRAYS, axis=0).ravel()
-    facts["coverage"] = round(shapely.intersection(images, shapely.box(*corners)).area / images.area, 3)
-    if facts["coverage"] < COVERAGE:
-        progress.message(f"The ways of {layer.path} reach over {facts['coverage']:.0%} of the images. If there are roads beyond them, they would "
-                         "be taught as background: give an “Extent” within the extract of the map.", level="warning")
+    facts["coverage"] = _coverage(layer, lines, images, progress)
     ways = geopandas.GeoDataFrame({"class": tags["highway"], "width_m": np.where(widths > 0, widths, np.nan), "width_from": origins,
                                    "became": reasons, "km": kilometres.round(4)}, geometry=lines.geometry.to_numpy(), crs=lines.crs)
     return Roads.of(layer.path, lines.geometry.to_numpy()[known], lines.crs.to_wkt(), widths[known], roads[known], facts, ways)
+
+
+def _coverage(layer: VectorLayer, lines: geopandas.GeoDataFrame, images: shapely.Geometry, progress: Progress) -> float:
+    """Share of the images over which ways reach, 0 to 1; where it is small, the extent that holds them is told, as a dialog takes it."""
+    # The few ways that leave an extract reach far beyond what it covers; hence not the bounds, but nearly all vertices.
+    corners = np.quantile(shapely.get_coordinates(lines.geometry.to_numpy()), STRAYS, axis=0).ravel()
+    reached = shapely.intersection(images, shapely.box(*corners))
+    share = round(reached.area / images.area, 3)
+    if share < COVERAGE:
+        within = f", or give this “Extent”, which holds the ways: {extent_words(reached.bounds, layer.crs)}" if reached.area else ""
+        progress.message(f"The ways of {layer.path} reach over {share:.0%} of the images. That is right where the rest is water or has no roads. "
+                         f"If there are roads, they are taught as background: take ways of the whole images{within}.", level="warning")
+    return share
 
 
 def _line_layer(source: dict) -> VectorLayer:
@@ -215,7 +236,9 @@ def _only_lines(found: geopandas.GeoDataFrame, layer: VectorLayer, area: shapely
         bounds = layer_info(layer.path, layer.name, layer.options).get("total_bounds")
         if bounds is None or not np.isfinite(bounds).all():
             raise _no_roads(layer, area)
-        raise missed(layer.path, tuple(bounds), area.bounds)
+        if shapely.box(*bounds).intersects(area):
+            raise _no_roads(layer, area, NoRoads)
+        raise missed(layer.path, tuple(bounds), area.bounds, "roads")
     kinds = found.geometry.geom_type
     lines = kinds.isin(LINES).to_numpy() & ~found.geometry.is_empty.to_numpy()
     if not lines.any():
@@ -286,14 +309,7 @@ def _lengths(lines: geopandas.GeoDataFrame, images: shapely.Geometry) -> np.ndar
     crossing = ~shapely.covers(images, shapes)
     shapes = shapes.copy()
     shapes[crossing] = shapely.intersection(shapes[crossing], images)
-    parts, owners = shapely.get_parts(shapes, return_index=True)
-    points, of = shapely.get_coordinates(parts, return_index=True)
-    if len(points) < 2:
-        return np.zeros(len(lines))
-    x, y = pyproj.Transformer.from_crs(lines.crs, "OGC:CRS84", always_xy=True).transform(points[:, 0], points[:, 1])
-    _, _, metres = pyproj.Geod(ellps="WGS84").inv(x[:-1], y[:-1], x[1:], y[1:])
-    same = of[:-1] == of[1:]
-    return np.bincount(owners[of[:-1][same]], np.asarray(metres)[same], minlength=len(lines)) / 1000
+    return lengths_m(shapes, lines.crs) / 1000
 
 
 def _facts(layer: VectorLayer, tags: dict[str, np.ndarray], reasons: np.ndarray, widths: np.ndarray, origins: np.ndarray,
@@ -350,10 +366,10 @@ def _no_lines(layer: VectorLayer, kinds: str) -> DataError:
                      "roads drawn as polygons.")
 
 
-def _no_roads(layer: VectorLayer, images: shapely.Geometry) -> DataError:
+def _no_roads(layer: VectorLayer, images: shapely.Geometry, kind: type[DataError] = DataError) -> DataError:
     west, south, east, north = images.bounds
-    return DataError(f"{layer.path} holds no road on the images, which reach over ({west:.6g}, {south:.6g}) to ({east:.6g}, {north:.6g}) in "
-                     "its CRS. Choose an extract of this place, or check the CRS of the images.")
+    return kind(f"{layer.path} holds no road on the images, which reach over ({west:.6g}, {south:.6g}) to ({east:.6g}, {north:.6g}) in "
+                "its CRS. Choose an extract of this place, or check the CRS of the images.")
 
 
 def _by_count(values: np.ndarray) -> list[str]:

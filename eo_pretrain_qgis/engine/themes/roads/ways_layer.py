@@ -23,4 +23,4 @@ def write_ways(path: str, ways: geopandas.GeoDataFrame, progress: Progress = SIL
     ordered = [*(reason for reason in COLORS if reason in found), *sorted(reason for reason in found if reason not in COLORS)]
     rows = [Category(reason, reason, {"line_color": color_option(COLORS.get(reason) or default_color(number)), "line_width": "0.5"})
             for number, reason in enumerate(ordered)]
-    write_layer(path, "ways", ways, categorized("became", "line", rows), progress)
+    write_layer(path, "ways", ways, categorized("became", "line", rows), progress, empty="LineString")

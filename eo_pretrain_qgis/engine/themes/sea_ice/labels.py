@@ -21,7 +21,7 @@ from ...rasters.raster import Scene
 from ...rasters.vector import VectorLayer, on_grid, repaired, touching, valid_areas
 from .classes import DOMINANT, REASONS, SCHEMES, Scheme, classify
 from .land_mask import LandMask
-from .sigrid3 import chart_fields, read_eggs, require, rows_text, strange_text
+from .sigrid3 import FORM_FIELDS, are_fast, chart_fields, read_eggs, require, rows_text, strange_text
 from .targets import each_target
 
 #: A rare class counts at most this much more than an even share would.
@@ -41,6 +41,7 @@ class PolygonRules:
         lowest: concentration [tenths] from which a polygon is ice rather than nothing, for the scheme "ice_water".
         unknown: "refused" or "ignored": what becomes of polygons with codes that SIGRID-3 does not have.
         targets: what else polygons say: other keys of `classes.SCHEMES`, or other fields, see `targets.wanted_targets`.
+        fast_ice: whether to look which polygons are fast ice, for charts.
     """
 
     class_field: str | None = None
@@ -51,6 +52,7 @@ class PolygonRules:
     lowest: float = 1.0
     unknown: str = "refused"
     targets: tuple[str, ...] = ()
+    fast_ice: bool = False
 
 
 def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, land: LandMask | None = None, weighted: bool = False,
@@ -78,12 +80,17 @@ def open_ice_labels(source: dict, grids: list[Grid], rules: PolygonRules, *, lan
         else:
             require(known, SCHEMES[one.scheme].fields, layer.path, layer.fields)
             columns += [known[name] for name in SCHEMES[one.scheme].reads if name in known]
+    if rules.fast_ice:
+        require(known, FORM_FIELDS, layer.path, layer.fields)
+        columns += [known[name] for name in FORM_FIELDS if name in known]
     features = _near(repaired(layer.read(list(dict.fromkeys(columns))), layer.path, progress), grids, layer.path)
     owners = [class_key(value) or "" for value in features[scene_field]] if scene_field else None
     main, *further = (_of_target(name, features, one, source.get("categories") or {}, layer, progress) for name, one in each.items())
     labels = IceLabels(features.geometry, main.positions, main.legend, {
         "path": layer.path, "layer": layer.name, "field": rules.class_field, "scene_field": scene_field or "", "features": len(features),
         **main.facts}, land, owners, further=further, name=main.name)
+    if rules.fast_ice:
+        labels.fast = are_fast({name: features[known[name]].tolist() for name in FORM_FIELDS if name in known})
     if weighted:
         labels.weigh(grids)
     return labels
@@ -121,6 +128,7 @@ class IceLabels:
     Attributes:
         name: of the main target, or of that which these are of.
         further: labels of further targets, of the same polygons.
+        fast: which polygons are fast ice, where that was asked for, bool (n,).
     """
 
     def __init__(self, shapes: geopandas.GeoSeries, positions: np.ndarray, legend: Legend, facts: dict,
@@ -133,6 +141,7 @@ class IceLabels:
                         for one in further]
         self.path: str = facts["path"]
         self.rows, self.owners = np.asarray(shapes.index, np.int64), owners
+        self.fast = np.zeros(len(shapes), bool)
         self._drawn: dict[Grid, Drawing] = {}
         self._weights: np.ndarray | None = None
         self._of_grid: dict[Grid, IceLabels] = {}
@@ -197,7 +206,7 @@ class IceLabels:
         positions = np.array([place.get(int(position), IGNORE) for position in self.positions], np.uint8)
         legend = Legend(kept, {key: place[old] for key, old in self.legend.positions.items() if old in place}, None)
         found = IceLabels(self.shapes, positions, legend, self.facts, self.land, self.owners, name=self.name)
-        found.further = self.further
+        found.further, found.fast = self.further, self.fast
         return found
 
     def on(self, grid: Grid) -> np.ndarray:

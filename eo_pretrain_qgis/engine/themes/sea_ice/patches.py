@@ -6,7 +6,7 @@ et al. 2021, doi 10.3390/rs13091734). Such patches overlap, so training and test
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,22 +75,33 @@ class Found:
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
-def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, progress: Progress = SILENT) -> Found:
+def find_patches(scenes: list[Scene], labels: IceLabels, plan: PatchPlan, progress: Progress = SILENT, only: Sequence[int] | None = None,
+                 wanted: np.ndarray | None = None) -> Found:
     """Looks for patches wholly inside the polygons, on measured pixels of one class only.
+
+    Args:
+        scenes: to look in.
+        labels: the polygons.
+        plan: size and stride.
+        progress: told how far it is.
+        only: numbers of the scenes to look in; None is all.
+        wanted: whether a polygon may label a scene, bool (scene, polygon); None: each may.
 
     Raises:
         DataError: when no polygon holds a patch, or all patches are of one class.
     """
     blocks: list[Block] = []
     on_scene: set[int] = set()
-    for number, scene in enumerate(scenes):
+    for number in range(len(scenes)) if only is None else only:
+        scene = scenes[number]
         own, frame = labels.of(scene), shapely.box(*scene.grid.bounds())
         shapes = own.on(scene.grid)
-        inside = [place for place in np.flatnonzero(labels.labelled).tolist() if shapes[place].intersects(frame)]
+        may = labels.labelled if wanted is None else labels.labelled & wanted[number]
+        inside = [place for place in np.flatnonzero(may).tolist() if shapes[place].intersects(frame)]
         on_scene.update(inside)
         for done, place in enumerate(inside):
             part = progress.part((number + done / len(inside)) / len(scenes), (number + (done + 1) / len(inside)) / len(scenes))
-            blocks += _in_polygon(scene, number, shapes[place], place, own, plan, part)
+            blocks += patches_in(scene, number, shapes[place], place, own, plan, part)
         scene.close()
     holding = {block.polygon for block in blocks}
     empty = sorted(on_scene - holding)
@@ -216,7 +227,7 @@ def outlines_of(found: Found, scenes: list[Scene], plan: PatchPlan, labels: IceL
     shapes = np.empty(len(scene), object)
     for number, opened in enumerate(scenes):
         mine = scene == number
-        boxes = geopandas.GeoSeries(_boxes(opened.grid, col[mine], row[mine], plan.size), crs=opened.grid.crs)
+        boxes = geopandas.GeoSeries(patch_boxes(opened.grid, col[mine], row[mine], plan.size), crs=opened.grid.crs)
         shapes[mine] = boxes.to_crs(scenes[0].grid.crs).values
     return geopandas.GeoDataFrame({
         "scene": np.array([opened.name for opened in scenes], object)[scene], "col": col, "row": row, "valid": 1.0, "labelled": 1.0,
@@ -233,7 +244,7 @@ def weights_of(labels: np.ndarray, split: np.ndarray, plan: PatchPlan, classes: 
     return np.where(known, weights[np.where(known, labels, 0)], 1.0).round(4)
 
 
-def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, labels: IceLabels, plan: PatchPlan,
+def patches_in(scene: Scene, number: int, shape: shapely.Geometry, place: int, labels: IceLabels, plan: PatchPlan,
                 progress: Progress) -> Iterator[Block]:
     """The patches of one polygon on one scene, block by block."""
     grid = scene.grid
@@ -246,7 +257,7 @@ def _in_polygon(scene: Scene, number: int, shape: shapely.Geometry, place: int, 
         progress.at(first_row / len(rows), f"Looking for patches in {scene.name}")
         for first_col in range(0, len(cols), step):
             col, row = (axis.ravel() for axis in np.meshgrid(cols[first_col:first_col + step], rows[first_row:first_row + step]))
-            inside = shapely.covers(shape, _boxes(grid, col, row, plan.size, EDGE))
+            inside = shapely.covers(shape, patch_boxes(grid, col, row, plan.size, EDGE))
             if not inside.any():
                 continue
             col, row = col[inside], row[inside]
@@ -279,7 +290,7 @@ def _images(found: Found, scenes: list[Scene], size: int) -> Iterator[tuple[Bloc
         scene.close()
 
 
-def _boxes(grid: Grid, cols: np.ndarray, rows: np.ndarray, size: int, less: float = 0.0) -> np.ndarray:
+def patch_boxes(grid: Grid, cols: np.ndarray, rows: np.ndarray, size: int, less: float = 0.0) -> np.ndarray:
     """Outlines of patches in the CRS of a grid, made smaller by some pixels on each side."""
     a, _, c, _, e, f = grid.transform
     xs = np.sort(np.stack([c + a * (cols + less), c + a * (cols + size - less)]), 0)

@@ -11,8 +11,10 @@ from ...datasets.dataset import IGNORE, SPLITS, Dataset
 from ...describing.pictures import drawn
 from ...even_sample import even_sample
 from ...looks import html_page as page
+from ...looks.stretching import limits, shades
 from ...rasters.sensors import Band
 from .classes import REASONS
+from .orbit import UNSURE
 
 #: Training samples, of at most so many pixels together, and pixels of each from which slopes are fitted.
 SAMPLE, SAMPLE_PIXELS, PIXELS = 1000, 10_000_000, 40
@@ -43,6 +45,13 @@ def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     if labels.get("polygons"):
         pieces.append(page.table(("class", "polygons on the images", "patches"),
                                  [(name, count, facts.get("patches", {}).get(name)) for name, count in labels["polygons"].items()]))
+    if fast := facts.get("fast_ice"):
+        pieces += [page.paragraph(f"Fast ice stays, so images up to {fast['days']} days from the chart of {fast['day']} gave patches of it, too, for "
+                                  f"training alone and counted among the patches above. Left out: {fast['changed']} of which HH changed by more than "
+                                  f"{fast['change_db']:g} dB, and {fast['elsewhere']} of polygons that are in validation or test."),
+                   page.table(("fast ice of other days", "patches"), [(name, count) for name, count in fast["patches"].items() if count])]
+    if optical := facts.get("optical"):
+        pieces.append(page.paragraph(_optical(optical)))
     reasons = labels.get("without_class") or {}
     if reasons:
         pieces.append(page.bullets(f"{count} polygons {REASONS.get(reason, reason)}." for reason, count in reasons.items()))
@@ -60,11 +69,22 @@ def sections(dataset: Dataset, progress: Progress = SILENT) -> list[str]:
     return pieces + _pictures(dataset)
 
 
+def _optical(facts: dict) -> str:
+    """How long before or after its image an optical scene showed the ice of a patch, in words."""
+    limit = "" if facts["most_hours"] is None else f", {facts['most_hours']:g} hours at most"
+    none = f" {facts['without']} patches are of polygons that none shows." if facts["without"] else ""
+    seen = "No patch is of a polygon that an optical scene shows" if facts["median_hours"] is None else (
+        f"Optical scenes show the ice of a patch {facts['median_hours']:g} hours from its image in the median, {facts['largest_hours']:g} hours at "
+        "most")
+    return f"{seen} ({facts['path']}{limit}).{none} Ice drifts meanwhile; the field optical_hours of the footprints has the hours of each."
+
+
 def _target(row: dict) -> list[str]:
     """The polygons of a further target, and why others have none of its classes."""
     labels = row.get("labels", {})
-    return [page.paragraph(f"Target “{row['name']}”:"),
-            page.table(("class", "polygons on the images"), list((labels.get("polygons") or {}).items())),
+    if not labels.get("polygons"):
+        return []
+    return [page.paragraph(f"Target “{row['name']}”:"), page.table(("class", "polygons on the images"), list(labels["polygons"].items())),
             *[page.bullets(f"{count} polygons {REASONS.get(reason, reason)}." for reason, count in (labels.get("without_class") or {}).items())]]
 
 
@@ -91,7 +111,7 @@ def warnings(dataset: Dataset) -> list[str]:
         found.append(f"The {dataset.kind.unit} were divided by {facts['split_by']}, so training and test show the same {same}, with its noise, wind "
                      f"and date: figures say nothing of another scene. {more}")
     dates = sorted({scene["date"] for scene in dataset.description["scenes"] if scene.get("date")})
-    if len(dates) > 1 and not dataset.description["labels"].get("scene_field"):
+    if len(dates) > 1 and not dataset.description["labels"].get("scene_field") and not facts.get("fast_ice"):
         found.append(f"The same polygons label scenes of {len(dates)} days ({dates[0]} to {dates[-1]}), and ice moves. Make a dataset for each "
                      "day where its polygons differ.")
     slopes = slopes_of(dataset)
@@ -167,7 +187,8 @@ def _fit(band: str, angle: np.ndarray, values: np.ndarray) -> dict:
 
 def _summary(dataset: Dataset) -> str:
     facts, labels = dataset.facts, dataset.description["labels"]
-    angle = {"band": "a band of the images", "layer": "layers", "table": "a table of the annotation", "none": "left out"}
+    angle = {"band": "a band of the images", "layer": "layers", "table": "a table of the annotation", "orbit": f"the orbit (± {UNSURE:g}°)",
+             "none": "left out"}
     by_field = f"the field “{labels['field']}”" if labels.get("field") else f"a SIGRID-3 ice chart read as “{facts.get('scheme', '')}”"
     share = labels.get("dominant_share")
     dominant = f", dominant share {share:g}" if share is not None and facts.get("scheme") in ("stage", "six_types") else ""
@@ -175,8 +196,9 @@ def _summary(dataset: Dataset) -> str:
     warped = f" Scenes were placed by {', '.join(placed)}." if placed else ""
     without = facts.get("polygons_without_patch") or 0
     small = f" {without} polygons hold no patch." if without else ""
+    polygons = "" if labels.get("features") is None else f"; {labels['features']} polygons lie on the images"
     return (f"Backscatter is in {facts['unit']}; the incidence angle is {'' if facts['incidence_angle'] == 'none' else 'from '}"
-            f"{angle[facts['incidence_angle']]}. Classes are from {by_field}{dominant}; {labels.get('features', 0)} polygons lie on the images."
+            f"{angle[facts['incidence_angle']]}. Classes are from {by_field}{dominant}{polygons}."
             f"{small}{warped}")
 
 
@@ -210,8 +232,7 @@ def _pictures(dataset: Dataset) -> list[str]:
     colours = np.stack([images[:, hv], (images[:, hh] + images[:, hv]) / 2, images[:, hh]], -1).astype(np.float64)
     if dataset.facts["unit"] == "linear":
         colours = 10 * np.log10(np.maximum(colours, 1e-5))
-    low, high = np.nanpercentile(colours, (2, 98), axis=(0, 1, 2))
-    shown = (np.nan_to_num((colours - low) / np.maximum(high - low, 1e-9)).clip(0, 1) * 255).astype(np.uint8)
+    shown = shades(colours, *limits(colours.reshape(-1, 3).T))
     zoom = max(1, THUMBNAIL // dataset.tile_size)
     rows, first = [], 0
     for row, own in zip(dataset.classes, picked, strict=True):

@@ -50,6 +50,7 @@ class SarImages:
         nodata: declared nodata value of HH and HV.
         target_crs: projected CRS for scenes with ground control points only.
         resolution: pixel size in it, or None.
+        from_orbit: whether the angle is computed from the orbit for scenes that have none.
     """
 
     images: list[dict]
@@ -62,6 +63,7 @@ class SarImages:
     nodata: float | None = None
     target_crs: str = ""
     resolution: float | None = None
+    from_orbit: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ def find_bands(given: SarImages, number: int, progress: Progress = SILENT) -> di
     image = given.images[number]
     found: dict[str, Source] = {}
     names = _names(image, given.bands if not given.hv else "")
-    kinds = [_kind(name) for name in names]
+    kinds = [band_kind(name) for name in names]
     if given.hv:
         found[HH] = Source(HH, image, _only(kinds, HH, image))
-        found[HV] = Source(HV, given.hv[number], _only([_kind(name) for name in _names(given.hv[number])], HV, given.hv[number]))
+        found[HV] = Source(HV, given.hv[number], _only([band_kind(name) for name in _names(given.hv[number])], HV, given.hv[number]))
     else:
         if len(kinds) == 2 and are_unnamed(names):
             progress.message(f"The two bands of {image['path']} have no names; they are taken for HH and HV. Name them in “Bands” if that is wrong.",
@@ -100,7 +102,7 @@ def find_bands(given: SarImages, number: int, progress: Progress = SILENT) -> di
             found[name] = Source(name, image, kinds.index(name) + 1)
     if given.angles:
         angle = given.angles[number]
-        found[ANGLE] = Source(ANGLE, angle, _only([_kind(name) for name in _names(angle)], ANGLE, angle), (0.0,))
+        found[ANGLE] = Source(ANGLE, angle, _only([band_kind(name) for name in _names(angle)], ANGLE, angle), (0.0,))
     elif ANGLE in kinds:
         found[ANGLE] = Source(ANGLE, image, kinds.index(ANGLE) + 1, (0.0,))
     return found
@@ -130,12 +132,12 @@ def _names(source: dict, text: str = "") -> list[str]:
             raise DataError(f"{source['path']} calls a band {name}, and “Bands” calls it {other}. Ice and water look different in other "
                             "polarisations, so name the bands as they are, or correct the names in the file.")
         return given
-    if len(names) == 1 and not _kind(names[0]):
+    if len(names) == 1 and not band_kind(names[0]):
         return [Path(source["path"]).stem]
     return [name or f"band {number}" for number, name in enumerate(names, 1)]
 
 
-def _kind(name: str) -> str:
+def band_kind(name: str) -> str:
     """HH, HV or incidence_angle where a name speaks of one of them, else empty."""
     upper = name.upper()
     words = set(re.split(r"[^A-Z]+", upper))

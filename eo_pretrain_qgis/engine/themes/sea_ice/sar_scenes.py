@@ -16,6 +16,7 @@ from ...rasters.raster import Raster, Scene
 from ...rasters.sensors import PRESETS, Band
 from .ground_control import is_placed, raw, warp
 from .incidence_angle import AngleTable, check_angles, read_tables, write_angles
+from .orbit import orbit_of
 from .sar_bands import ANGLE, DB, HH, LINEAR, LOOK_SIZE, LOOKS, SarImages, Source, check_sizes, find_bands, find_unit
 
 #: Pixel sizes that differ by more than this share deserve a warning.
@@ -97,16 +98,18 @@ def open_sar_scenes(given: SarImages, folder: Path, progress: Progress = SILENT)
         scene.empty = PRESETS[preset].nodata
         scene.close()
     return scenes, SensorInfo("image", preset, "float32", None, bands), {
-        "unit": units[0], "incidence_angle": facts[0]["incidence_angle"], "georeferenced": [known["placed"] for known in facts]}
+        "unit": units[0], "incidence_angle": _which([known["incidence_angle"] for known in facts]),
+        "georeferenced": [known["placed"] for known in facts]}
 
 
 def _open(given: SarImages, number: int, tables: dict[str, AngleTable], folder: Path, progress: Progress) -> tuple[Scene, str, dict]:
     image = given.images[number]
     table = _table_of(tables, image, len(given.images)) if tables else None
     sources = find_bands(given, number, progress)
-    if ANGLE not in sources and table is None and not given.without_angle:
+    computed = given.from_orbit and ANGLE not in sources
+    if ANGLE not in sources and table is None and not given.without_angle and not computed:
         raise DataError(f"{image['path']} has no incidence angle, without which ice and water at different angles look alike. Give it as a "
-                        "layer, as a table of the product's annotation, or set “Incidence angle” to none.")
+                        "layer, as a table of the product's annotation, or set “Incidence angle” to orbit, for whole scenes, or to none.")
     check_sizes(sources)
     unit, sources = find_unit(sources, given, progress)
     if given.without_angle:
@@ -116,10 +119,28 @@ def _open(given: SarImages, number: int, tables: dict[str, AngleTable], folder: 
         sources.pop(ANGLE, None)
     placed = _Placed(given, sources, table, folder / f"scene{number:03d}", progress)
     scene = placed.scene()
+    if computed:
+        scene = _with_orbit(scene, image, folder / f"orbit{number:03d}.tif", progress)
     if scene.band_names[-1] == ANGLE:
         _check_angle(scene, progress)
-    how = "none" if given.without_angle else "table" if table is not None else "layer" if given.angles else "band"
+    how = "none" if given.without_angle else "orbit" if computed else "table" if table is not None else "layer" if given.angles else "band"
     return scene, unit, {"incidence_angle": how, "placed": placed.how}
+
+
+def _which(found: list[str]) -> str:
+    """Where the angle of scenes is from, the least sure of the ways."""
+    return "orbit" if "orbit" in found else found[0]
+
+
+def _with_orbit(scene: Scene, image: dict, path: Path, progress: Progress) -> Scene:
+    """A scene with the incidence angle as its last band, computed from the orbit and kept in a file."""
+    try:
+        orbit = orbit_of(scene, [image.get("name") or ""], progress)
+    except DataError as error:
+        raise DataError(f"{image['path']} has no incidence angle. {error} Give it as a layer or as a table of the product's annotation, or set "
+                        "“Incidence angle” to none.") from None
+    write_angles(path, scene.grid.width, scene.grid.height, orbit.on(scene.grid), scene.grid, progress)
+    return Scene([*scene.rasters, PickedRaster({"path": image["path"], "name": image.get("name", "")}, 0, ANGLE, (), path)])
 
 
 class _Placed:

@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ....errors import DataError
 from ...datasets.legend import class_key
 
 TOTAL, KIND = "CT", "POLY_TYPE"
 #: Concentration, stage and form of the thickest ice, the second and the third thickest.
 PARTS = (("CA", "SA", "FA"), ("CB", "SB", "FB"), ("CC", "SC", "FC"))
+FORM_FIELDS = tuple(form for _, _, form in PARTS)
+#: Code of the form of ice that is fastened to the coast or to the ground.
+FAST = 8
 #: CN: stage of ice thicker than SA, CD: of any other ice; both cover less than a tenth and never decide a class.
 TRACES = ("CN", "CD")
 FIELDS = (TOTAL, *(name for part in PARTS for name in part), *TRACES, KIND)
@@ -144,6 +149,17 @@ def read_eggs(columns: dict[str, Sequence]) -> tuple[list[Egg], list[Strange]]:
             code(name, row)
         eggs.append(Egg(_kind(columns, row, total is not None or bool(parts), strange), total, parts))
     return eggs, [Strange(name, written, tuple(rows)) for (name, written), rows in strange.items()]
+
+
+def are_fast(columns: dict[str, Sequence]) -> np.ndarray:
+    """Which polygons are fast ice: all forms that they say are 08, bool (n,).
+
+    Args:
+        columns: names of the fields of the form → their values.
+    """
+    codes = np.array([[code_of(value) for value in column] for column in columns.values()], object)
+    said = codes != None  # noqa: E711 - of each element
+    return said.any(0) & (~said | (codes == FAST)).all(0)
 
 
 def _kind(columns: dict[str, Sequence], row: int, described: bool, strange: dict[tuple[str, str], list[int]]) -> str:

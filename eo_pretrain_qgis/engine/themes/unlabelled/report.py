@@ -36,7 +36,7 @@ def warnings(dataset: Dataset) -> list[str]:
     optical = {sensor.name for sensor in dataset.sensors if any(band.unit == "reflectance" for band in sensor.bands)}
     for row in facts["clouds"]:
         if row["sensor"] in optical and row["source"] == "none":
-            found.append(f"Clouds were not looked at in the images of {row['sensor']}: cloudy tiles may be among them.")
+            found.append(f"No cloud mask was given for the images of {row['sensor']}: cloudy tiles may be among them.")
         if row["source"] == "brightness":
             found.append("Clouds were estimated from the brightness alone: thin cloud and shadow remain.")
     unlike = counts["kept"] + counts["near_duplicates"]

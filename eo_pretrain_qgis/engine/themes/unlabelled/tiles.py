@@ -13,10 +13,11 @@ import numpy as np
 
 from ....errors import DataError
 from ....progress import SILENT, Progress
-from ...datasets.building import RESOLUTION_TOLERANCE, scene_facts
-from ...datasets.clear_scenes import check_masks
+from ...datasets.building import scene_facts
+from ...datasets.cloud_masks import check_masks
 from ...datasets.cutting import Cut, Cutter, Cutting, Piece
 from ...datasets.dataset import IGNORE, SensorInfo
+from ...datasets.likeness import RESOLUTION_TOLERANCE
 from ...datasets.shards import ShardWriter
 from ...datasets.splitting.by_place import Split, SplitPlan
 from ...datasets.splitting.division import divide
@@ -27,7 +28,7 @@ from ...scheduling import in_order
 from .near_duplicates import Fingerprint, SeenTiles, joined
 
 #: Sources of clouds: none, a scene classification or a mask per scene, or an estimate from the brightness.
-CLOUD_SOURCES = ("none", "scl", "qa_pixel", "mask", "brightness")
+CLOUD_SOURCES = ("none", "scl", "qa_pixel", "flags", "mask", "brightness")
 # Green above 0.39, or above 0.175 and above red, is cloud (Braaten, Cohen and Yang 2015, doi 10.1016/j.rse.2015.08.006), and bright at
 # 1.6 µm, which snow is not (the form for Sentinel-2 of custom-scripts.sentinel-hub.com, cby_cloud_detection; 88 % of the pixels of the
 # Hollstein data). Cirrus above 0.01 is our choice: ground is dark at 1.4 µm, where water vapour absorbs.

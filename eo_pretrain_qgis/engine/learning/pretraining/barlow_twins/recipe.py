@@ -229,7 +229,7 @@ class BarlowTwins:
         """The report."""
         if redraw:
             self.pictures = neighbour_pictures(method)
-        return report_sections(run, course, self.pictures)
+        return report_sections(run, self.dataset, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """Figures of the kept epoch."""

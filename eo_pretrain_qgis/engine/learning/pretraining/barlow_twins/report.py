@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ....datasets.dataset import Dataset
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.series_pictures import curve_pictures, drawn_band
@@ -23,11 +24,12 @@ FIGURES = {
 }
 
 
-def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[str]]:
+def report_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of the report.
 
     Args:
         run: the run.
+        dataset: what it learns from.
         course: with a row of figures per epoch.
         pictures: HTML from `neighbour_pictures`.
     """
@@ -55,8 +57,8 @@ def report_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[
         page.paragraph(f"Held-out {pieces} on the left, and the held-out {pieces} whose features point most nearly in the same direction."),
         pictures,
     ]
-    return (f"{card['dataset']['name']}: Barlow Twins with {card['encoder']}",
-            run_report(card, course, _verdict(card, course), body, _limits(card, kept)))
+    return (f"An encoder pretrained by Barlow Twins on {card['dataset']['name']}",
+            run_report(card, course, [dataset], _verdict(card, course), body, _limits(card, kept)))
 
 
 def neighbour_pictures(method: Twins) -> str:

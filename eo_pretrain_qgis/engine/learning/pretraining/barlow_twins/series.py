@@ -105,8 +105,14 @@ def check_series_views(dataset: Dataset, inputs: Inputs, plan: ViewPlan) -> None
     if plan.crop:
         raise DataError(f"A view of {plan.crop} px was asked for, and {dataset.folder} holds series of single places. Leave “Size of a view” empty.")
     date_shares(plan)
+    looked, shown = even_sample(dataset.indices("training", *(seen.sensor for seen in inputs.values())), LOOKED_AT), []
     for seen in inputs.values():
-        looked = even_sample(dataset.indices("training", seen.sensor), LOOKED_AT)
-        if not seen.season or not ((read_series(dataset, seen, looked)[1] >= 0).sum(1) > 1).any():
+        clear = (read_series(dataset, seen, looked)[1] >= 0).sum(1) if seen.season else np.zeros(len(looked), int)
+        if not (clear > 1).any():
             raise DataError(f"No training series of {seen.sensor} in {dataset.folder} has two clear dates, so two views of a place would be the "
                             "same. Add dates, or check the cloud masks.")
+        shown.append(clear > 0)
+    if not np.logical_and.reduce(shown).any():
+        names = " and one of ".join(seen.sensor for seen in inputs.values())
+        raise DataError(f"No training place in {dataset.folder} has a clear date of {names}, so nothing shows what both see. Choose series of "
+                        "the same places, or “one” and a sensor.")

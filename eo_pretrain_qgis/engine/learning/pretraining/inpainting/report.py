@@ -7,7 +7,8 @@ import torch
 
 from ....even_sample import even_sample
 from ....looks import html_page as page
-from ....looks.tile_pictures import BLANK, STRETCH, beside, pictured_bands
+from ....looks.stretching import limits, shades
+from ....looks.tile_pictures import BLANK, beside, pictured_bands
 from ....runs.limits import knows
 from ...loop.run_report import run_report
 from ...loop.runs import Run
@@ -48,8 +49,9 @@ class InpaintingReport:
                            "was not measured. What is hidden stays the same in all epochs."), self.pictures,
             *_tables(card),
         ]
-        return (f"{card['dataset']['name']}: inpainting, U-Net with {card['encoder']}",
-                run_report(card, course, _verdict(card, course), body, _limits(card), [("block size that was used [px]", card["blocks"]["size"])]))
+        return (f"An encoder pretrained by inpainting on {card['dataset']['name']}",
+                run_report(card, course, [method.reader.dataset], _verdict(card, course), body, _limits(card),
+                           [("block size that was used [px]", card["blocks"]["size"])]))
 
     @torch.no_grad()
     def _pictures(self, method: Filling) -> str:
@@ -66,22 +68,12 @@ class InpaintingReport:
         side = method.reader.dataset.tile_size
         valid, seen = (mask.cpu().numpy()[:, :side, :side] for mask in (batch.valid[method.network.seen.name], shown(batch)))
         stored = [method.quality.stored(values).cpu().numpy()[:, :, :side, :side] for values in (truth, *fills)]
-        stretch = _stretch([band.name for band in method.quality.bands], stored[0], valid)
-        columns = [_coloured(stored[0], seen, stretch), *(_coloured(values, valid, stretch) for values in (*stored[1:], stored[0]))]
+        bands = method.quality.bands
+        chosen = pictured_bands([band.name for band in bands])
+        ends = limits(np.moveaxis(stored[0][:, chosen], 1, 0)[:, valid], [bands[band] for band in chosen])
+        columns = [np.where(mask[..., None], shades(np.moveaxis(values[:, chosen], 1, -1), *ends), BLANK).astype(np.uint8)
+                   for values, mask in zip((stored[0], *stored[1:], stored[0]), (seen, valid, valid, valid), strict=True)]
         return page.picture(np.concatenate([beside(*row, side=PICTURE_SIDE) for row in zip(*columns)]), "input, fills and truth of validation tiles")
-
-
-def _stretch(names: list[str], images: np.ndarray, valid: np.ndarray) -> list[tuple[int, float, float]]:
-    """For red, green and blue the number of the band and what becomes black and white."""
-    chosen = pictured_bands(names)
-    limits = [np.percentile(images[:, band][valid], STRETCH) if valid.any() else (0.0, 1.0) for band in chosen]
-    return [(band, float(low), max(float(high - low), 1e-9)) for band, (low, high) in zip(chosen, limits)]
-
-
-def _coloured(images: np.ndarray, seen: np.ndarray, stretch: list[tuple[int, float, float]]) -> np.ndarray:
-    """Images (n, band, y, x) in stored units as uint8 (n, y, x, 3)."""
-    colours = np.stack([np.clip((images[:, band] - low) / reach, 0, 1) * 255 for band, low, reach in stretch], -1)
-    return np.where(seen[..., None], colours, BLANK).astype(np.uint8)
 
 
 def _panels(card: dict, history: list[dict[str, float]]) -> list[tuple[str, dict]]:

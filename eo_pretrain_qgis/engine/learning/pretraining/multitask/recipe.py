@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from .....errors import DataError, EngineError
+from .....errors import DataError, EngineError, ModelError
 from .....progress import SILENT, Progress
 from ....cards import Input
 from ....datasets.dataset import Dataset
@@ -24,8 +24,9 @@ from ...loop.runs import Run
 from ...loop.training import Course, Plan
 from ...loop.training_runs import Kept, Session, equipped, plan_of, train
 from ...networks.class_networks import renew_statistics
+from ...networks.series import PUBLISHED
 from ..inpainting.recipe import check_fillable
-from .kinds import build_task, check_task, learned
+from .kinds import build_task, check_task, completed, learned, learner_of_series
 from .report import baseline_scores, report_sections, task_pictures
 from .reptile import inner_steps, with_gradients
 from .tasks import SharedNetwork, Task, common_inputs, pooled_input, same_scenes, task_names
@@ -74,12 +75,16 @@ def pretrain_multitask(dataset_folders: Sequence[str], output: str, settings: Se
     opened = [Dataset.open(folder) for folder in dataset_folders]
     for dataset in opened:
         check_task(dataset, settings.crop, progress)
+    learner = learner_of_series(opened)
     inputs = common_inputs(opened, settings.bands, progress)
     for dataset, seen in zip(opened, inputs):
         if not dataset.classes:
             check_fillable(dataset, seen, settings.crop)
     _refuse_other_number(output, opened)
-    settings = equipped(settings, output, settings.start, inputs[0].names, progress)
+    settings = equipped(settings, output, settings.start, inputs[0].names, progress, learner.encoder if learner else None)
+    if settings.encoder in PUBLISHED:
+        raise ModelError(f"The encoder “{settings.encoder}” is told where on Earth series lie, and those of several tasks lie in several places. "
+                         "Choose ltae or lstm, or leave “Encoder” empty.")
     before = len(opened) / (len(opened) + 1) if settings.compare_single else 0.0  # of the time
     return train(output, Multitasking(opened, inputs, settings, progress.part(0, before)), progress.part(before, 1))
 
@@ -231,7 +236,8 @@ class Multitasking:
 
     def __init__(self, datasets: Sequence[Dataset], own: Sequence[Input], settings: Settings, progress: Progress = SILENT,
                  steps: int | None = None, seen: Input | None = None) -> None:
-        self.datasets, self.own, self.settings, self.progress, self.steps = datasets, own, settings, progress, steps
+        self.datasets, self.own, self.progress, self.steps, self.learner = datasets, own, progress, steps, learner_of_series(datasets)
+        self.settings: Settings = completed(settings, self.learner)
         seen = seen or pooled_input(datasets, own)
         self.inputs = {seen.name: seen}
         self.names = task_names(datasets)
@@ -244,7 +250,7 @@ class Multitasking:
                   "classes": [asdict(entry) for entry in dataset.classes], "training_tiles": len(dataset.indices("training", seen.sensor)),
                   "validation_tiles": len(dataset.indices("validation", seen.sensor))}
                  for (name, key), dataset, seen in zip(self.names, self.datasets, self.own)]
-        return {"architecture": "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
+        return {"architecture": self.learner.shared if self.learner else "unet", "encoder": self.settings.encoder, "task": "multitask", "classes": [],
                 "tasks": tasks, "same_scenes": same_scenes(self.datasets)}
 
     def plan(self) -> Plan:
@@ -263,7 +269,10 @@ class Multitasking:
         tasks = [build_task(name, key, dataset, replace(seen, sensor=own.sensor), chosen, fabric)
                  for (name, key), dataset, own in zip(self.names, self.datasets, self.own)]
         network = SharedNetwork({task.key: task.network for task in tasks})
-        session.start(network.shared(), seen.names, chosen.start)
+        if self.learner:
+            session.start(network.dense, seen.names, chosen.start, way=self.learner.start)
+        else:
+            session.start(network.shared(), seen.names, chosen.start)
         unmeasured = [entry["name"] for entry in card["tasks"] if not entry["validation_tiles"]]
         if unmeasured:
             session.progress.message(f"Without validation tiles, and so without figures: {', '.join(unmeasured)}.", "warning")
@@ -292,7 +301,7 @@ class Multitasking:
                 task.renew()
                 self.pictures[key] = task_pictures(task)
             method.renew()
-        return report_sections(run, course, self.pictures)
+        return report_sections(run, self.datasets, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """The mean score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from .....progress import SILENT, Progress
 from ....classic.models import Labelled
+from ....datasets.dataset import Dataset
 from ....datasets.splitting.label_shares import with_label
 from ....even_sample import even_sample
 from ....looks import html_page as page
@@ -64,7 +66,7 @@ def task_pictures(task: Task) -> str:
     """Validation tiles of a task as its network sees them, as HTML."""
     dataset = task.dataset
     if dataset.classes:
-        return pictures.pictures(TileAnswers(task.network, task.method.reader), pictures.shown(dataset, "validation"))
+        return pictures.pictures(TileAnswers(task.network, task.method.reader), pictures.shown(dataset, dataset.indices("validation")))
     tiles = dataset.indices("validation", task.network.seen.sensor)
     if not len(tiles):
         return page.paragraph("The dataset has no such tiles.")
@@ -79,11 +81,12 @@ def task_pictures(task: Task) -> str:
     return page.paragraph("What the network saw, what it put in, and the truth.") + page.picture(np.concatenate(rows), "filled tiles")
 
 
-def report_sections(run: Run, course: Course, pictures: dict[str, str]) -> tuple[str, list[str]]:
+def report_sections(run: Run, datasets: Sequence[Dataset], course: Course, pictures: dict[str, str]) -> tuple[str, list[str]]:
     """Title and sections of report.html.
 
     Args:
         run: the run; its card holds the tasks with their figures.
+        datasets: what it learns from.
         course: with a row of figures per epoch.
         pictures: HTML of each task by its key.
     """
@@ -98,8 +101,8 @@ def report_sections(run: Run, course: Course, pictures: dict[str, str]) -> tuple
     ]
     for entry in card["tasks"]:
         body += [page.heading(entry["name"]), pictures.get(entry["key"], "")]
-    return (f"{', '.join(entry['name'] for entry in card['tasks'])}: {card['architecture']} with {card['encoder']}",
-            run_report(card, course, _verdict(card, course), body, _limits(card)))
+    return (f"An encoder pretrained by several tasks: {', '.join(entry['name'] for entry in card['tasks'])}",
+            run_report(card, course, datasets, _verdict(card, course), body, _limits(card)))
 
 
 def comparison(tasks: list[dict[str, Any]], most: int | None = None) -> list[tuple]:
@@ -162,7 +165,7 @@ def _how_compared(card: dict) -> list[str]:
     lines = [
         "All figures are of tiles that were not trained on; each task is measured with normalisation statistics of its own images.",
         "Simple method: logistic regression on value, mean and standard deviation of each band in 7 × 7 pixels, or on statistics of the "
-        "image where it has one label; for hidden regions the mean of what is seen of the tile.",
+        "image where it has one label; of series on the bands of each day of the season; for hidden regions the mean of what is seen of the tile.",
     ]
     if chosen["compare_single"]:
         lines.append("Alone: a network of the same kind for one task, with as many batches as the shared network got for all tasks together, "

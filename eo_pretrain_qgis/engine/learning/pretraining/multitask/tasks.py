@@ -14,10 +14,12 @@ from torch import nn
 
 from .....errors import DataError
 from .....progress import SILENT, Progress
-from ....cards import Input, InputBand, SensorInfo, single
+from ....cards import Input, InputBand, SensorInfo, SeriesDays, single
 from ....datasets.dataset import Dataset
+from ....datasets.dates import YEAR, season_words
 from ....rasters.sensors import Band
 from ...networks.class_networks import renew_statistics
+from ...networks.series_start import OVERLAP
 from ..inpainting.method import Filling
 from .reptile import Forward
 
@@ -129,7 +131,7 @@ def common_inputs(datasets: Sequence[Dataset], bands: str | None = None, progres
         progress: told of another order, of values that are converted, and of pixels of other sizes.
 
     Raises:
-        DataError: fewer than two datasets, one given twice, or bands, units or sensors that differ.
+        DataError: fewer than two datasets, a copy of another, or bands, units or sensors that differ.
     """
     if len(datasets) < 2:
         only = f"Only one dataset is given ({datasets[0].folder})" if datasets else "No dataset is given"
@@ -137,9 +139,8 @@ def common_inputs(datasets: Sequence[Dataset], bands: str | None = None, progres
     for number, dataset in enumerate(datasets):
         twin = next((other for other in datasets[:number] if other.checksum == dataset.checksum), None)
         if twin is not None:
-            where = f"twice ({dataset.folder})" if dataset.folder.resolve() == twin.folder.resolve() else f"as {twin.folder} and {dataset.folder}"
-            raise DataError(f"The same dataset is given {where}. Give each dataset once; how often a task is trained is up to “Tasks are "
-                            "drawn”.")
+            raise DataError(f"The same dataset is given as {twin.folder} and {dataset.folder}. Give each dataset once; how often a task is trained "
+                            "is up to “Tasks are drawn”.")
     first = datasets[0]
     shared = next((sensor for sensor in first.sensors if all(_alike(other, sensor.bands) for other in datasets)), first.sensors[0])
     wanted = single(first.choose([shared.name], bands))
@@ -203,7 +204,33 @@ def pooled_input(datasets: Sequence[Dataset], inputs: Sequence[Input]) -> Input:
         facts |= {name: float(choose(getattr(row, name) for row in rows))
                  for name, choose in (("minimum", min), ("p001", min), ("maximum", max), ("p999", max))}
         pooled.append(replace(rows[0], **facts))
-    return replace(inputs[0], bands=tuple(pooled))
+    return replace(inputs[0], bands=tuple(pooled), season=pooled_season(datasets, inputs))
+
+
+def pooled_season(datasets: Sequence[Dataset], inputs: Sequence[Input]) -> SeriesDays | None:
+    """The season in which those of all datasets lie, as the first one counts its days; None for tiles.
+
+    Raises:
+        DataError: series without a clear date, or of another part of the year.
+    """
+    first = inputs[0].season
+    if not datasets[0].kind.dates:
+        return first
+    for dataset, seen in zip(datasets, inputs):
+        if seen.season is None:
+            raise DataError(f"None of the training series of {dataset.folder} has a clear date. Check the cloud masks, or leave the dataset out.")
+    seasons = [seen.season for seen in inputs if seen.season]
+    if len(set(seasons)) == 1:
+        return first
+    years = [YEAR * round((seasons[0].middle - season.middle) / YEAR) for season in seasons]
+    moved = [(season.first + later, season.last + later) for season, later in zip(seasons, years)]
+    for dataset, season, (begin, end) in zip(datasets, seasons, moved):
+        if min(end, moved[0][1]) - max(begin, moved[0][0]) < OVERLAP * min(end - begin, moved[0][1] - moved[0][0]):
+            raise DataError(f"The series of {dataset.folder} are of {season_words(season)}, and those of {datasets[0].folder} of "
+                            f"{season_words(seasons[0])}. Give series of the same part of the year.")
+    begin, end = min(begin for begin, _ in moved), max(end for _, end in moved)
+    days = np.linspace(begin, end, max(len(season.days) for season in seasons)).round(2)
+    return SeriesDays(tuple(map(float, np.unique(days))), window=(begin, end))
 
 
 def task_names(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,15 @@ import torch
 from torch import nn
 
 from .....errors import JobError, ModelError
+from .....outputs import spoken_name
 from .....progress import SILENT, Progress
 from ....models import package
+from ....models.identity import identified
 from ....models.kinds import KINDS, TRANSLATION
 from ....models.session import on_processor
-from ...export import largest_difference, probes, to_onnx
+from ....runs.description import learned, simulated
+from ...compared_images import probes
+from ...export import largest_difference, to_onnx
 from ...halo import measured, real_scenes
 from ...loop.runs import Run
 from .generators import BandScaling, StoredTranslation
@@ -97,15 +100,15 @@ def _describe(run: Run, way: int, name: str, licence: str, plugin_version: str, 
     scores = {"split": "validation", "cycle_error_scaled": found.get("cycle"), "error_scaled": found.get("error"), "psnr_db": found.get("psnr"),
               "error_scaled_of_the_regression": baseline.get("error"), "psnr_db_of_the_regression": baseline.get("psnr")}
     start = card.get(("start", "second_start")[way])
-    return {
+    return identified({
         "task": TRANSLATION, "inputs": [package.taken(given)],
         "target": {"sensor": wanted.sensor, "preset": wanted.preset, "bands": [asdict(band) for band in wanted.bands]}, "synthetic": True,
         "resolution_m": card["resolution_m"], "classes": [], "tile_size": card["tile_size"],
         "architecture": {"unet": "U-Net generator", "residual": "residual generator"}[card["architecture"]], "encoder": card["encoder"],
-        "id": package.id_of(name, card["weights_sha256"]), "name": name, "licence": licence, "stride": stride,
-        **halo,
+        "name": name, "licence": licence, "stride": stride, **halo,
         "scores": {key: value for key, value in scores.items() if value is not None},
-        "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": Path(run.folder).name,
+        "provenance": {"dataset": card["dataset"]["name"], "dataset_checksum": card["dataset"]["checksum"], "run": spoken_name(run.folder) or "run",
                        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "plugin_version": plugin_version,
-                       "seed": card["seed"], "start": start["summary"] if start else "scratch"},
-    }
+                       "seed": card["seed"], "start": start["summary"] if start else "scratch", **simulated(card),
+                       **learned(card)},
+    }, card["weights_sha256"])

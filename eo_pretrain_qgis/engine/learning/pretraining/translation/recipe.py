@@ -170,7 +170,7 @@ class TranslationRecipe:
         """The report."""
         if redraw:
             self.pictures = translation_pictures(method, sample_tiles(method))
-        return translation_sections(run, course, self.pictures)
+        return translation_sections(run, self.dataset, course, self.pictures)
 
     def result(self, run: Run) -> dict[str, Any]:
         """The second encoder and the error."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ....cards import InputBand
+from ....datasets.dataset import Dataset
 from ....even_sample import even_sample
 from ....looks import html_page as page
 from ....looks.tile_pictures import BLANK, beside, pictured_bands
@@ -64,25 +65,25 @@ def translation_pictures(method: Translation, tiles: list[np.ndarray]) -> str:
     return "\n".join(pieces)
 
 
-def translation_sections(run: Run, course: Course, pictures: str) -> tuple[str, list[str]]:
+def translation_sections(run: Run, dataset: Dataset, course: Course, pictures: str) -> tuple[str, list[str]]:
     """Title and sections of report.html."""
     card, history = run.card, course.history
     names = [seen["name"] for seen in card["inputs"]]
     ways = [f"{names[0]} to {names[1]}", f"{names[1]} to {names[0]}"]
     panels: list[tuple[str, dict]] = [("Training loss", {"loss": [row["loss"] for row in history]})]
-    errors = {key: [row.get(key) for row in history] for key in
-              (*(f"error_{way.replace(' ', '_')}" for way in ways), *(f"cycle_{name}" for name in names), *(f"distance_{name}" for name in names))
-              if key in history[-1]}
+    keys = {**{f"error {one} to {other}": f"error_{one}_to_{other}" for one, other in (names, names[::-1])},
+            **{f"{what} {name}": f"{what}_{name}" for what in ("cycle", "distance") for name in names}}
+    errors = {told: [row.get(key) for row in history] for told, key in keys.items() if key in history[-1]}
     if errors:
-        panels.append(("Validation, scaled units", {key.replace("_", " "): values for key, values in errors.items()}))
+        panels.append(("Validation, scaled units", errors))
     if "discriminator_real" in history[-1]:
         panels.append(("Discriminators are right about", {name: [row.get(f"discriminator_{name}") for row in history]
                                                           for name in ("real", "made")}))
     body = [page.curves(panels), page.heading("Validation tiles"), pictures]
     for number, way in enumerate(ways):
         body += _errors(card, number, way)
-    return (f"{card['dataset']['name']}: {card['mode']} translation between {names[0]} and {names[1]}",
-            run_report(card, course, _verdict(card, course), body, _limits(card, names)))
+    return (f"Encoders pretrained by {card['mode']} translation between {names[0]} and {names[1]} on {card['dataset']['name']}",
+            run_report(card, course, [dataset], _verdict(card, course), body, _limits(card, names)))
 
 
 def _errors(card: dict, number: int, way: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Crops of parcels, or of the pixels inside a mask, from dated images."""

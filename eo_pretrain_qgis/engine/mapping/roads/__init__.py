@@ -1,0 +1,1 @@
+"""Roads as lines, from what a model says of pixels."""
