@@ -238,7 +238,9 @@ def test_the_handbook_where_it_may_not_be_written():
 def test_an_interrupted_job_ends_with_130(number, tmp_path):
     unreachable = {"UV_DEFAULT_INDEX": "https://index.invalid/simple", "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_HTTP_RETRIES": "10"}
     command = [sys.executable, "-m", "eo_pretrain_qgis", "install_engine", "--kind", "predict", "--location", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, **unreachable})
+    # What a shell starts in the background ignores Ctrl+C, and so does what that starts: here it is to count.
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, **unreachable},
+                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     process.stderr.readline()
     time.sleep(0.5)
     process.send_signal(number)
