@@ -5,16 +5,13 @@ Where a GPU computes it, only these have to come back. What it gives is to the b
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+
+from .behind import Behind
 
 #: Its output, uint8 (n, 2, y, x): position of the class, and probability in percent, or `UNSOUND` where the network gave no probabilities.
 DECIDED, UNSOUND = "decided", 254
-#: The operators below are those of this version and later ones.
-LEAST_OPSET = 13
 
 
 def decided(content: bytes, output: str, sound: tuple[float, float]) -> bytes | None:
@@ -28,19 +25,10 @@ def decided(content: bytes, output: str, sound: tuple[float, float]) -> bytes | 
     Returns:
         As ONNX; None of a network in operators that are too old.
     """
-    model = onnx.load_model_from_string(content)
-    if max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")) < LEAST_OPSET:
+    behind = Behind.of(content, DECIDED)
+    if behind is None:
         return None
-    graph, found = model.graph, f"{DECIDED}_{{}}".format
-
-    def add(operator: str, name: str, *inputs: str, **attributes: Any) -> str:
-        graph.node.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
-
-    def constant(name: str, value: float | list[int], kind: type) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(value, kind), found(name)))
-        return found(name)
-
+    add, constant, found = behind.add, behind.constant, behind.named
     best = add("ArgMax", found("position"), output, axis=1, keepdims=1)
     chance = add("GatherElements", found("chance"), output, best, axis=1)
     chance = add("Clip", found("clipped"), chance, constant("zero", 0, np.float32), constant("one", 1, np.float32))
@@ -51,8 +39,4 @@ def decided(content: bytes, output: str, sound: tuple[float, float]) -> bytes | 
                 constant("classes", [1], np.int64), keepdims=1)
     told = add("Where", found("told"), add("Greater", found("unsound"), wrong, found("zero")), constant("mark", UNSOUND, np.float32), percent)
     add("Concat", DECIDED, *(add("Cast", found(f"byte{number}"), one, to=TensorProto.UINT8) for number, one in enumerate((best, told))), axis=1)
-    given = next(port for port in graph.output if port.name == output)
-    shape = [axis.dim_param or axis.dim_value or None for axis in given.type.tensor_type.shape.dim]
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(DECIDED, TensorProto.UINT8, [shape[0], 2, *shape[2:]]))
-    return model.SerializeToString()
+    return behind.giving(output, TensorProto.UINT8, lambda axes: [axes[0], 2, *axes[2:]])

@@ -6,18 +6,14 @@ written, put into another order and read again, which takes as long as half of t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from ..rasters.embeddings import LARGEST, NODATA
+from .behind import Behind
 
 #: Its output, int8 (n, number, y, x): steps from -127 to 127, or `NODATA` where the network gave no number, or one out of its range.
 STEPPED = "stepped"
-#: The operators below are those of this version and later ones.
-LEAST_OPSET = 13
 
 
 def stepped(content: bytes, output: str, sound: tuple[float, float]) -> bytes | None:
@@ -31,16 +27,12 @@ def stepped(content: bytes, output: str, sound: tuple[float, float]) -> bytes | 
     Returns:
         As ONNX; None of a network in operators that are too old.
     """
-    model = onnx.load_model_from_string(content)
-    if max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")) < LEAST_OPSET:
+    behind = Behind.of(content, STEPPED)
+    if behind is None:
         return None
-    graph, named = model.graph, f"{STEPPED}_{{}}".format
+    graph, add, named = behind.graph, behind.add, behind.named
     for name, value in (("low", sound[0]), ("high", sound[1]), ("largest", LARGEST), ("unsound", NODATA)):
-        graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), named(name)))
-
-    def add(operator: str, name: str, *inputs: str, **attributes: Any) -> str:
-        graph.node.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
+        behind.constant(name, value, np.float32)
 
     def rounded(numbers: str, part: str) -> str:
         own = f"{named(part)}_{{}}".format
@@ -56,8 +48,4 @@ def stepped(content: bytes, output: str, sound: tuple[float, float]) -> bytes | 
         graph.node.append(helper.make_node("Concat", parts, [STEPPED], axis=last.attribute[0].i))
     else:
         add("Identity", STEPPED, rounded(output, "whole"))
-    given = next(port for port in graph.output if port.name == output)
-    shape = [axis.dim_param or axis.dim_value or None for axis in given.type.tensor_type.shape.dim]
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(STEPPED, TensorProto.INT8, shape))
-    return model.SerializeToString()
+    return behind.giving(output, TensorProto.INT8)
